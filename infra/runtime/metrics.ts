@@ -1,0 +1,72 @@
+// Counters and gauges, rendered in the Prometheus text exposition format 0.0.4. A counter is one number in one array: on
+// the path of a request it costs an addition.
+
+export type Labels = Readonly<Record<string, string>>;
+
+export interface Counter {
+  /** `by` defaults to 1 and is never negative. */
+  add(by?: number): void;
+  value(): number;
+}
+
+interface Family {
+  readonly name: string;
+  readonly help: string;
+  readonly type: 'counter' | 'gauge';
+  readonly samples: { readonly labels: string; read(): number }[];
+}
+
+export class Metrics {
+  readonly #families = new Map<string, Family>();
+  readonly #counters = new Map<string, Counter>();
+
+  /** The same name and labels give the same counter. Names end in `_total`, units are base units (Prometheus naming). */
+  counter(name: string, help: string, labels: Labels = {}): Counter {
+    const key = name + renderLabels(labels);
+    const known = this.#counters.get(key);
+    if (known) return known;
+    let count = 0;
+    const counter: Counter = {
+      add(by = 1) {
+        count += by;
+      },
+      value: () => count,
+    };
+    this.#counters.set(key, counter);
+    this.#family(name, help, 'counter').samples.push({ labels: renderLabels(labels), read: counter.value });
+    return counter;
+  }
+
+  /** `read` is called at each scrape. */
+  gauge(name: string, help: string, read: () => number, labels: Labels = {}): void {
+    this.#family(name, help, 'gauge').samples.push({ labels: renderLabels(labels), read });
+  }
+
+  /** The whole exposition, one family after another. */
+  render(): string {
+    let text = '';
+    for (const family of this.#families.values()) {
+      text += `# HELP ${family.name} ${family.help.replaceAll('\\', '\\\\').replaceAll('\n', '\\n')}\n`;
+      text += `# TYPE ${family.name} ${family.type}\n`;
+      for (const sample of family.samples) text += `${family.name}${sample.labels} ${sample.read()}\n`;
+    }
+    return text;
+  }
+
+  #family(name: string, help: string, type: Family['type']): Family {
+    let family = this.#families.get(name);
+    if (!family) {
+      family = { name, help, type, samples: [] };
+      this.#families.set(name, family);
+    }
+    if (family.type !== type) throw new Error(`metric ${name} is a ${family.type}, not a ${type}`);
+    return family;
+  }
+}
+
+function renderLabels(labels: Labels): string {
+  const pairs = Object.entries(labels).map(
+    ([name, value]) => `${name}="${value.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')}"`,
+  );
+  return pairs.length === 0 ? '' : `{${pairs.join(',')}}`;
+}

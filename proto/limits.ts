@@ -1,0 +1,28 @@
+// Bounds on what a configuration or a purge may hold. Checked by whoever writes, and again by whoever applies.
+
+export const LIMITS = {
+  sites: 1_000,
+  hostnamesPerSite: 100,
+  /** Over all sites. */
+  routes: 20_000,
+  pools: 1_000,
+  originsPerPool: 100,
+  edges: 5_000,
+  trustedProxiesPerEdge: 100,
+  /** Characters. */
+  nameLength: 63,
+  hostnameLength: 253,
+  pathLength: 8_000,
+  weight: 1_000,
+  purgeTargets: 1_000,
+  idempotencyKeyLength: 128,
+  /** Purges kept in the log; an edge that missed more drops all it holds. */
+  purgeLog: 10_000,
+  /** gRPC messages, bytes, either way. */
+  messageBytes: 16 * 1024 * 1024,
+  intervalMs: { min: 100, max: 3_600_000 },
+  timeoutMs: { min: 10, max: 600_000 },
+  threshold: { min: 1, max: 100 },
+  /** Problems reported at once. */
+  problems: 50,
+} as const;
