@@ -28,7 +28,7 @@ export interface GeoOptions {
   readonly log: GeoLog;
   /** Stands in for an address whose place is not known. */
   readonly own: Location;
-  /** How often the files are looked at, milliseconds; 0: never. Default 2000. */
+  /** How often the files are looked at, milliseconds; 0: never. Default 2000. A new one is read when it is seen twice. */
   readonly watchMs?: number;
 }
 
@@ -163,7 +163,8 @@ class Databases implements Geo {
   }
 
   async #lookAtFiles(): Promise<void> {
-    for (const [index, { file }] of [...this.#databases].entries()) {
+    for (const [index, { file }] of this.#databases.entries()) {
+      if (this.#closed) return;
       const signature = await signatureOf(file).catch(() => 'unreadable');
       const stable = signature === this.#seen[index];
       this.#seen[index] = signature;
@@ -176,7 +177,6 @@ class Databases implements Geo {
     this.#settled[index] = signature;
     try {
       const database = await loadDatabase(file);
-      if (this.#closed) return;
       this.#databases[index] = database;
       this.#settled[index] = database.signature;
       this.#places.clear();

@@ -34,15 +34,13 @@ export const MAX_FILE_BYTES = 1024 ** 3;
 const AGAIN = 'download it again';
 const CITY = 'a City database is needed, such as GeoLite2-City, GeoIP2-City or DB-IP City';
 
-/** A file's bytes as its metadata divides them: search tree, separator, data. */
+/** A file's bytes, and what their metadata says of them. */
 interface Image {
   readonly file: string;
   readonly bytes: Buffer;
   readonly reader: Reader<CityResponse>;
   readonly ipVersion: 4 | 6;
   readonly built: Date;
-  /** Where the data ends: the offset of the metadata. */
-  readonly dataEnd: number;
 }
 
 /** Reads and checks. Throws GeoDatabaseError. */
@@ -120,7 +118,7 @@ function readMetadata(file: string, bytes: Buffer): Image {
   if (searchTreeSize + SEPARATOR_BYTES > dataEnd || separator.some((byte) => byte !== 0)) {
     throw new GeoDatabaseError(file, `is damaged: its tree of ${nodeCount} nodes does not end where it should`, AGAIN);
   }
-  return { file, bytes, reader, ipVersion, built: buildEpoch, dataEnd };
+  return { file, bytes, reader, ipVersion, built: buildEpoch };
 }
 
 /** Walks from the root to a leaf this many times. */
@@ -156,14 +154,15 @@ function checkSample(image: Image): void {
     throw new GeoDatabaseError(file, `is damaged: ${broken} of ${records} records have impossible coordinates`, AGAIN);
   }
   if (located === 0) {
-    throw new GeoDatabaseError(file, `is of type "${reader.metadata.databaseType}", which has no coordinates`, CITY);
+    const type = JSON.stringify(reader.metadata.databaseType.slice(0, 60));
+    throw new GeoDatabaseError(file, `is of type ${type}, which has no coordinates`, CITY);
   }
 }
 
 /** Follows the bits of `walk` from the root, round what is empty, to a record; returns an address that has it. */
 function walkToLeaf(image: Image, walk: number): string {
-  const { file, bytes, reader, ipVersion, dataEnd } = image;
-  const { nodeCount, recordSize, nodeByteSize, searchTreeSize } = reader.metadata;
+  const { bytes, reader, ipVersion } = image;
+  const { nodeCount, recordSize, nodeByteSize } = reader.metadata;
   const groups = [0, 0, 0, 0, 0, 0, 0, 0];
   let node = 0;
   // Multiples of the golden ratio are spread evenly; each bit that was used comes round again.
@@ -175,10 +174,6 @@ function walkToLeaf(image: Image, walk: number): string {
     if (next === nodeCount) {
       side = 1 - side;
       next = recordAt(bytes, node * nodeByteSize, recordSize, side);
-    }
-    const data = next - nodeCount + searchTreeSize;
-    if (next > nodeCount && (data < searchTreeSize + SEPARATOR_BYTES || data >= dataEnd)) {
-      throw new GeoDatabaseError(file, `is damaged: node ${node} of its tree points nowhere`, AGAIN);
     }
     if (side === 1) groups[depth >> 4] = (groups[depth >> 4] ?? 0) | (0x8000 >> (depth & 15));
     node = next;

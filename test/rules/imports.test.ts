@@ -31,7 +31,7 @@ const sources: readonly Source[] = execFileSync('git', ['ls-files', '-co', '--ex
   });
 
 /** The pure files of geo/, which decide/ may use. */
-const PURE_GEO = ['geo/distance.ts', 'geo/rank.ts', 'geo/location.ts'];
+const PURE_GEO = ['geo/address.ts', 'geo/distance.ts', 'geo/rank.ts', 'geo/location.ts'];
 
 /** For each folder, what its files may import of ours; the longest folder that matches a file decides. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
