@@ -51,7 +51,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   'control-plane/main.ts': ['control-plane/', 'proto/', 'geo/', 'infra/runtime/'],
   'edge-node/decide/': ['edge-node/decide/', 'proto/', ...PURE_GEO],
-  'edge-node/pipeline/': ['edge-node/pipeline/', 'edge-node/decide/', 'edge-node/ports.ts', 'proto/'],
+  'edge-node/pipeline/': ['edge-node/pipeline/', 'edge-node/decide/', 'edge-node/ports.ts', 'proto/', ...PURE_GEO],
   'edge-node/ports.ts': ['edge-node/decide/', 'edge-node/ports.ts', 'proto/', 'infra/runtime/', ...PURE_GEO],
   'edge-node/io/': [
     'edge-node/io/',
