@@ -5,9 +5,10 @@
 //   npm test -- test/unit/geo                  a folder, or files
 //   npm test -- --test-name-pattern=purge      options go to node --test
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants, existsSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { INSTALL_ETCD, onPath } from '../cli/stack/etcd.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const EVERYTHING = ['test/rules', 'test/unit', 'test/integration', 'test/stack/up.test.ts'];
@@ -15,14 +16,13 @@ const EVERYTHING = ['test/rules', 'test/unit', 'test/integration', 'test/stack/u
 const CONCURRENCY = 2;
 
 function main(args: readonly string[]): number {
-  if (!onPath('etcd') && !installEtcd()) {
-    if (process.env.CI !== undefined) {
+  if (!hasEtcd() && !installEtcd()) {
+    if (!['', '0', 'false'].includes(process.env.CI ?? '')) {
       console.error('etcd is not on the PATH and could not be installed; in CI no test may be left out');
       return 1;
     }
     console.error(
-      'etcd is not on the PATH: the tests of the etcd store will be skipped. To run them, install it ' +
-        '(Debian and Ubuntu: apt-get install etcd-server; macOS: brew install etcd).',
+      `etcd is not on the PATH: the tests of the etcd store will be skipped. To run them, ${INSTALL_ETCD}.`,
     );
   }
   const options = args.filter((arg) => arg.startsWith('-'));
@@ -46,15 +46,8 @@ function glob(given: string): string {
   return isFolder ? `${given.replace(/\/+$/, '')}/**/*.test.ts` : given;
 }
 
-function onPath(program: string): boolean {
-  return (process.env.PATH ?? '').split(path.delimiter).some((folder) => {
-    try {
-      accessSync(path.join(folder, program), constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  });
+function hasEtcd(): boolean {
+  return onPath('etcd', process.env.PATH);
 }
 
 /** From Debian's packages, where this process may do that. */
@@ -66,7 +59,7 @@ function installEtcd(): boolean {
       stdio: ['ignore', 'ignore', 'inherit'],
       env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
     }).status === 0;
-  return apt('update') && apt('install', '-y', '--no-install-recommends', 'etcd-server') && onPath('etcd');
+  return apt('update') && apt('install', '-y', '--no-install-recommends', 'etcd-server') && hasEtcd();
 }
 
 process.exitCode = main(process.argv.slice(2));

@@ -1,6 +1,8 @@
 // `meridian demo-origin`: one of the web servers that stand behind the local stack and the compose file.
+import { createLog } from '../../infra/runtime/log.ts';
 import { startDemoOrigin } from '../stack/origin.ts';
-import { type Command, EXIT, Failure, UsageError } from './command.ts';
+import { type Command, UsageError } from './command.ts';
+import { serve } from './serve.ts';
 import { endpoint, given, noMore } from './values.ts';
 
 export const command: Command = {
@@ -27,16 +29,10 @@ export const command: Command = {
     const colon = listen.lastIndexOf(':');
     const host = listen.slice(0, colon).replace(/^\[|\]$/g, '');
     const port = Number(listen.slice(colon + 1));
-    const stopped = Promise.withResolvers<void>();
-    for (const event of ['SIGINT', 'SIGTERM', 'disconnect']) io.process.on(event, () => stopped.resolve());
     const options = { name, city: args.text('city') ?? name, host, port, clock: io.clock };
-    const origin = await startDemoOrigin(options).catch((error: NodeJS.ErrnoException) => {
-      throw new Failure(`cannot listen on ${listen}: ${error.code ?? error.message}`, { cause: error });
+    return serve('origin', io, createLog('demo-origin', 'info', { origin: name }), async () => {
+      const origin = await startDemoOrigin(options);
+      return { ports: { port: origin.port }, stop: () => origin.close() };
     });
-    io.stderr.write(`origin ${name} listens on http://${listen.slice(0, colon)}:${origin.port}\n`);
-    io.process.send?.({ ready: true, port: origin.port });
-    await stopped.promise;
-    await origin.close();
-    return EXIT.done;
   },
 };

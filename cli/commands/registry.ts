@@ -11,6 +11,7 @@ export const COMMANDS: readonly Entry[] = [
   { name: 'up', load: async () => (await import('./up.ts')).command },
   { name: 'control-plane', load: async () => (await import('./control-plane.ts')).command },
   { name: 'edge', load: async () => (await import('./edge.ts')).command },
+  { name: 'demo-origin', load: async () => (await import('./demo-origin.ts')).command },
   { name: 'apply', load: async () => (await import('./apply.ts')).command },
   { name: 'get', load: async () => (await import('./get.ts')).command },
   { name: 'status', load: async () => (await import('./status.ts')).statusView },

@@ -44,7 +44,10 @@ export function spawnChild(spec: ChildSpec): Child {
     }
   });
   const exited = Promise.withResolvers<Exit>();
-  child.once('exit', (code, signal) => exited.resolve({ code, signal }));
+  child.once('exit', (code, signal) => {
+    killGroup(child.pid);
+    exited.resolve({ code, signal });
+  });
   child.on('error', () => {
     if (child.pid === undefined) exited.resolve({ code: null, signal: null });
   });
@@ -54,6 +57,16 @@ export function spawnChild(spec: ChildSpec): Child {
     exited: exited.promise,
     signal: (signal) => child.kill(signal),
   };
+}
+
+/** What a child leaves behind when it is killed (etcd, under its wrapper) goes with it. */
+function killGroup(pid: number | undefined): void {
+  if (pid === undefined || process.platform === 'win32') return;
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch {
+    // Nothing was left.
+  }
 }
 
 function openLog(file: string): number {

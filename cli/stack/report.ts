@@ -1,4 +1,5 @@
 // What `meridian up` tells a newcomer once everything runs: what is where, and what to try. Pure.
+import { table } from '../output/table.ts';
 import { HOST, type Layout } from './layout.ts';
 
 export interface Running {
@@ -26,7 +27,6 @@ export function describeStack(running: Running): string {
     String(pid(name) ?? '-'),
   ];
   const rows = [
-    ['NAME', 'ROLE', 'PLACE', 'ADDRESS', 'PID'],
     ...(pid('etcd') === undefined ? [] : [row('etcd', 'store', '-', `http://${HOST}:${layout.etcd.clientPort}`)]),
     row('control-plane', `control plane (${running.store})`, '-', `${HOST}:${layout.control.adminPort}`),
     ...layout.edges.map(({ name, city, port }) => row(name, 'edge', city, `http://${HOST}:${port}`)),
@@ -38,7 +38,7 @@ export function describeStack(running: Running): string {
   const meridian = (words: string) => `${running.command} ${words}${running.controlFlag}`;
   const fate =
     running.restartAfterMs === undefined ? 'it stays down' : `it comes back after ${running.restartAfterMs / 1000} s`;
-  return `${columns(rows)}
+  return `${table(['NAME', 'ROLE', 'PLACE', 'ADDRESS', 'PID'], rows)}
 Try these in another terminal: a request as a client in Sydney, why one from Rio de Janeiro goes where it goes, and a purge.
   curl -i -H 'X-Forwarded-For: 1.1.1.1' ${url}
   ${meridian(`explain ${url} --ip 200.147.35.149`)}
@@ -46,10 +46,4 @@ Try these in another terminal: a request as a client in Sydney, why one from Rio
 Stop an origin and ask again: kill -9 ${pid(origin?.name ?? '')} (${origin?.city}; ${fate}).
 Logs: ${running.logs}. Ctrl-C ends everything.
 `;
-}
-
-function columns(rows: readonly (readonly string[])[]): string {
-  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
-  const lines = rows.map((row) => row.map((cell, index) => cell.padEnd(widths[index] ?? 0)).join('  '));
-  return lines.map((line) => `${line.trimEnd()}\n`).join('');
 }
