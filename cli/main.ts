@@ -98,7 +98,7 @@ async function main(): Promise<void> {
       exit: (code) => process.exit(code),
     },
   });
-  if (process.connected) process.disconnect();
+  if (process.connected) process.disconnect?.();
   systemClock.after(LINGER_MS, () => process.exit());
 }
 

@@ -9,8 +9,8 @@ export interface Output {
 
 /** The few parts of a process that a command that keeps running needs; a test brings its own. */
 export interface ProcessPort {
-  on(event: string, listener: (...args: never[]) => void): unknown;
-  removeListener(event: string, listener: (...args: never[]) => void): unknown;
+  on(event: string, listener: (...args: unknown[]) => void): unknown;
+  removeListener(event: string, listener: (...args: unknown[]) => void): unknown;
   /** Present in a child of `meridian up`: how it says that it is ready. */
   readonly send?: ((message: object) => unknown) | undefined;
   exit(code: number): void;

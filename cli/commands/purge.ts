@@ -17,7 +17,7 @@ export const command: Command = {
   description: [
     'A purge is accepted once it is durable in the control plane, and applied at an edge once that edge confirms it (ACKED). ' +
       'After that, nothing that was stored, or asked from an origin, before the purge is served as fresh there. An edge that ' +
-      'is away (GONE) replays the purge before it serves from its cache again; one that is slow (LATE) has it still to do.',
+      'is away (GONE) replays the purge before it serves from its cache again; one that is slow (LATE) has yet to apply it.',
     'A URL names host, path and query. Scheme and port do not matter: one purge reaches the URL under all of them. Paths ' +
       'are compared in their canonical form, so /a%7Eb and /a~b are the same.',
     'With --json: one object a line, as it happens. First {"event":"accepted", "position":{"epoch","sequence"}, ' +
@@ -40,7 +40,7 @@ export const command: Command = {
     ...CLIENT_OPTIONS,
   },
   examples: [
-    { line: 'meridian purge url https://www.example.com/news?page=2', doc: 'One URL.' },
+    { line: "meridian purge url 'https://www.example.com/news?page=2'", doc: 'One URL.' },
     { line: 'meridian purge host www.example.com', doc: 'Everything of a host.' },
     { line: 'meridian purge all --timeout 30s', doc: 'Everything, with more patience.' },
   ],

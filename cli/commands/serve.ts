@@ -30,9 +30,9 @@ const FORCED = 130;
 
 /** Resolves with the exit code when what `start` started is stopped. Throws Failure when it cannot be started. */
 export async function serve(name: string, io: Io, log: Log, start: () => Promise<Served>): Promise<number> {
-  const ending = Promise.withResolvers<string>();
+  const ending = Promise.withResolvers<unknown>();
   let firstAt: number | undefined;
-  const onSignal = (signal: string): void => {
+  const onSignal = (signal: unknown): void => {
     firstAt ??= io.clock.monotonic();
     ending.resolve(signal);
     if (io.clock.monotonic() - firstAt <= SAME_SIGNAL_MS) return;

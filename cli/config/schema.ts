@@ -126,7 +126,7 @@ const pool = message<Omit<Pool, 'name'>>('Pool', 'Origins that hold the same con
   origins: required(
     'origins',
     named<Origin>('a mapping of names to origins', origin, LIMITS.originsPerPool),
-    'One or more, by name.',
+    'One or more.',
   ),
   healthCheck: optional(
     'healthCheck',
@@ -161,8 +161,18 @@ export const configuration = message<Declared>(
   'A file may hold some of the resources; several files, and several documents in one file, are put together. A ' +
     'resource is declared once. Names are 1 to 63 lower-case letters, digits and inner hyphens.',
   {
-    sites: optional('sites', named<Site>('a mapping of names to sites', site, LIMITS.sites), () => [], 'By name.'),
-    pools: optional('pools', named<Pool>('a mapping of names to pools', pool, LIMITS.pools), () => [], 'By name.'),
-    edges: optional('edges', named<Edge>('a mapping of names to edges', edge, LIMITS.edges), () => [], 'By name.'),
+    sites: optional(
+      'sites',
+      named<Site>('a mapping of names to sites', site, LIMITS.sites),
+      () => [],
+      'What is served.',
+    ),
+    pools: optional(
+      'pools',
+      named<Pool>('a mapping of names to pools', pool, LIMITS.pools),
+      () => [],
+      'Where content comes from.',
+    ),
+    edges: optional('edges', named<Edge>('a mapping of names to edges', edge, LIMITS.edges), () => [], 'Who may join.'),
   },
 );

@@ -131,7 +131,16 @@ function code(text: string | undefined): string {
   return text === undefined ? '' : `\`${text}\``;
 }
 
-/** Braces of JSON in running text are shown as code. */
+/** JSON in running text is shown as code. */
 function markdown(paragraph: string): string {
-  return paragraph.replace(/\{"[^\s].*?\}\]?\}?(?=[\s.,;]|$)/g, (json) => `\`${json}\``);
+  let text = '';
+  let depth = 0;
+  for (const character of paragraph) {
+    if (character === '{' && depth === 0) text += '`';
+    if (character === '{') depth += 1;
+    text += character;
+    if (character === '}') depth -= 1;
+    if (character === '}' && depth === 0) text += '`';
+  }
+  return text;
 }
