@@ -4,7 +4,7 @@ import type { Place } from '../geo/location.ts';
 import type { Clock } from '../infra/runtime/clock.ts';
 import type { Log } from '../infra/runtime/log.ts';
 import type { Random } from '../infra/runtime/random.ts';
-import type { RequestHead } from './decide/admit.ts';
+import type { Admitted, RequestHead } from './decide/admit.ts';
 import type { PurgeBarrier } from './decide/barrier.ts';
 import type { CacheStore } from './decide/cache/entry.ts';
 import type { CompiledOrigin, CompiledSite, CompiledSnapshot } from './decide/compile.ts';
@@ -95,7 +95,8 @@ export interface Settled {
   readonly serving: Serving | undefined;
   readonly site: CompiledSite | undefined;
   readonly origin: CompiledOrigin | undefined;
-  readonly clientAddress: string | undefined;
+  readonly admitted: Admitted | undefined;
+  addressOfClient(): string;
   readonly outcome: CacheOutcome;
   readonly cacheStatus: string | undefined;
   readonly status: number;

@@ -32,6 +32,8 @@ export type Admission =
     }
   | { readonly kind: 'refused'; readonly failure: Failure };
 
+export type Admitted = Extract<Admission, { kind: 'admitted' }>;
+
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
 const ABSOLUTE = /^(https?):\/\/([^/?#]*)(.*)$/i;
 

@@ -10,7 +10,7 @@ import type { CacheOutcome, Ledger, Settled } from '../ports.ts';
 const OUTCOMES: readonly CacheOutcome[] = ['hit', 'stale', 'revalidated', 'miss', 'bypass', 'none'];
 
 /** Receives each exchange when it is over; must return at once. */
-export type AccessSink = (exchange: Settled, end: string, bytes: number, durationMs: number) => void;
+export type AccessSink = (exchange: Settled, bytes: number, durationMs: number) => void;
 
 export class CountingLedger implements Ledger {
   readonly #clock: Clock;
@@ -49,7 +49,7 @@ export class CountingLedger implements Ledger {
     this.#bytes.add(bytes);
     if (exchange.failure) this.#failures[exchange.failure.code]?.add();
     if (end !== 'complete') this.#brokenOff[end].add();
-    this.#sink?.(exchange, end, bytes, this.#clock.monotonic() - exchange.startedAt);
+    this.#sink?.(exchange, bytes, this.#clock.monotonic() - exchange.startedAt);
   }
 
   /** What a heartbeat tells the control plane. */

@@ -1,17 +1,16 @@
 // One request and its answer: what was decided so far. Steps write here and read what steps before them wrote; the table
 // guarantees the order. One object for each request, made by the listener, with every member present from the start.
-import type { Admission, RequestHead } from '../decide/admit.ts';
+import type { Admitted, RequestHead } from '../decide/admit.ts';
 import type { CacheDetail } from '../decide/cache/cache-status.ts';
 import type { CacheEntry, StoredHead } from '../decide/cache/entry.ts';
 import type { StaleReason } from '../decide/cache/freshness.ts';
 import type { BypassReason, RequestClass } from '../decide/cache/request.ts';
+import { clientAddress } from '../decide/client-address.ts';
 import type { CompiledOrigin, CompiledRoute, CompiledSite } from '../decide/compile.ts';
 import type { Failure } from '../decide/errors.ts';
-import type { FieldList } from '../decide/fields.ts';
-import type { CacheOutcome, ClientPort, Serving } from '../ports.ts';
+import { combinedField, type FieldList } from '../decide/fields.ts';
+import type { CacheOutcome, ClientPort, Serving, Settled } from '../ports.ts';
 import type { Tee } from './tee.ts';
-
-export type Admitted = Extract<Admission, { kind: 'admitted' }>;
 
 /** Why the request goes to an origin. */
 export type Forward = 'uri-miss' | 'vary-miss' | 'purged' | StaleReason | BypassReason;
@@ -27,7 +26,10 @@ export interface OriginAnswer {
   readonly receivedAt: number;
 }
 
-export class Exchange {
+const nobody = (): boolean => false;
+
+export class Exchange implements Settled {
+  #clientAddress: string | undefined = undefined;
   readonly client: ClientPort;
   readonly request: RequestHead;
   /** Monotonic milliseconds. */
@@ -54,7 +56,6 @@ export class Exchange {
   /** The client's conditions stayed here, to be judged against the origin's answer. */
   conditionsHeld = false;
   // choose
-  clientAddress: string | undefined = undefined;
   candidates: readonly CompiledOrigin[] | undefined = undefined;
   attempt = 0;
   origin: CompiledOrigin | undefined = undefined;
@@ -79,6 +80,19 @@ export class Exchange {
     this.client = client;
     this.request = client.request;
     this.startedAt = startedAt;
+  }
+
+  /** The client's own address, found when first asked for. */
+  addressOfClient(): string {
+    if (this.#clientAddress === undefined) {
+      const { fields, peer } = this.request;
+      const said = {
+        xForwardedFor: combinedField(fields, 'x-forwarded-for'),
+        forwarded: combinedField(fields, 'forwarded'),
+      };
+      this.#clientAddress = clientAddress(peer, said, this.serving?.isTrusted ?? nobody);
+    }
+    return this.#clientAddress;
   }
 }
 

@@ -89,7 +89,7 @@ function explainStored(
     if (request.kind === 'bypass') return request;
     const entry = selectVariant(variants, []);
     if (!entry) return { kind: 'absent', variants: variants.length };
-    if (world.barrier.covers(entry.head.barrier, url.host, url.target)) {
+    if (world.barrier.covers(entry.head.barrier, entry.host, entry.purgeTarget)) {
       return { kind: 'purged', head: entry.head, current: world.barrier.current };
     }
     return { kind: 'stored', head: entry.head, judgement: judge(entry.head, request.directives, world.clock.now()) };

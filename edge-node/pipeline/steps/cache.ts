@@ -30,7 +30,7 @@ export const lookUp: StepFunction<'lookUp'> = (x, { ports }) => {
     x.forward = variants.length === 0 ? 'uri-miss' : 'vary-miss';
     return directives.onlyIfCached ? notCached(x) : 'choose';
   }
-  if (ports.barrier.covers(entry.head.barrier, admitted.host, admitted.target)) {
+  if (ports.barrier.covers(entry.head.barrier, entry.host, entry.purgeTarget)) {
     ports.cache.removeEntry(entry);
     x.forward = 'purged';
     return directives.onlyIfCached ? notCached(x) : 'choose';

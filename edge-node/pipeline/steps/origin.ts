@@ -3,9 +3,7 @@
 
 import { formatHttpDate } from '../../decide/cache/http-date.ts';
 import { conditionalFields } from '../../decide/cache/validation.ts';
-import { clientAddress } from '../../decide/client-address.ts';
 import { failure } from '../../decide/errors.ts';
-import { combinedField } from '../../decide/fields.ts';
 import { forwardedFor, forwardRequestFields, responseFields } from '../../decide/forward.ts';
 import { candidates } from '../../decide/order.ts';
 import { decideRetry, type OriginFailure } from '../../decide/retry.ts';
@@ -22,7 +20,7 @@ const MAX_ATTEMPTS = 5;
 export const choose: StepFunction<'choose'> = (x, { ports }) => {
   if (!x.candidates) {
     const { pool } = required(x.route, 'route');
-    const place = ports.locate(addressOfClient(x));
+    const place = ports.locate(x.addressOfClient());
     const ranked = required(x.serving, 'snapshot').order.ranked(pool, place.location, ports.random.next());
     const now = ports.clock.monotonic();
     const { up, lastResort } = candidates(ranked, (o) => ports.health.status(o.pool, o.name, now).status === 'up');
@@ -142,19 +140,4 @@ function serveStale(x: Exchange): 'respond' {
   x.entry = x.stale;
   x.outcome = 'stale';
   return 'respond';
-}
-
-/** The client's own address, found once for each exchange that needs it. */
-export function addressOfClient(x: Exchange): string {
-  if (x.clientAddress === undefined) {
-    const { fields, peer } = x.request;
-    const isTrusted = x.serving?.isTrusted ?? (() => false);
-    const chain = combinedField(fields, 'x-forwarded-for');
-    x.clientAddress = clientAddress(
-      peer,
-      { xForwardedFor: chain, forwarded: combinedField(fields, 'forwarded') },
-      isTrusted,
-    );
-  }
-  return x.clientAddress;
 }
