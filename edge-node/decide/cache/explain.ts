@@ -31,7 +31,8 @@ export function explainCache(view: CacheView): CacheWords {
       return { state: 'absent', reason, ageS: 0, freshnessLifetimeS: 0 };
     }
     case 'purged': {
-      const reason = `purged: requested after purge ${view.head.barrier}, and this edge has since applied ${view.current}`;
+      const since = view.current - view.head.barrier;
+      const reason = `purged: covered by one of the ${since} purges applied since it was requested from the origin`;
       return { state: 'purged', reason, ageS: 0, freshnessLifetimeS: view.head.lifetimeMs / 1000 };
     }
     case 'stored':
