@@ -1,7 +1,7 @@
 // Where in a file a value stands, so that what is wrong with it can be said with line and column.
 import { isAlias, isMap, isScalar, isSeq, type LineCounter, type ParsedNode } from 'yaml';
 import { LIMITS } from '../../proto/limits.ts';
-import { clip } from '../output/text.ts';
+import { clip, printable } from '../output/text.ts';
 
 /** What is wrong in a file. */
 export interface FileProblem {
@@ -19,7 +19,7 @@ export interface FileProblem {
 export function formatFileProblem(problem: FileProblem): string {
   const where = problem.path === '' ? '' : `${problem.path}: `;
   const line = problem.line === 0 ? '' : `${problem.line}:${problem.column}:`;
-  return `${problem.file}:${line} ${where}${problem.message}`;
+  return printable(`${problem.file}:${line} ${where}${problem.message}`);
 }
 
 /** Collects problems, at most {@link LIMITS.problems}; the rest are only counted. */
