@@ -19,3 +19,11 @@ export function stepDiagram(): string {
     ...rows,
   ].join('\n');
 }
+
+const PLACE = /(<!-- steps: [^\n]*-->\n)[^]*?(<!-- \/steps -->)/;
+
+/** `page` with the diagram between its two markers. Throws an Error when it has none. */
+export function withStepDiagram(page: string): string {
+  if (!PLACE.test(page)) throw new Error('ARCHITECTURE.md has lost the markers between which the steps are drawn');
+  return page.replace(PLACE, (_all, begin: string, end: string) => `${begin}\n${stepDiagram()}\n\n${end}`);
+}
