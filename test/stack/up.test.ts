@@ -5,7 +5,9 @@ import { connect } from 'node:net';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
-import { HOST } from '../../cli/stack/layout.ts';
+import { INSTALL_ETCD, onPath } from '../../cli/stack/etcd.ts';
+import { HOST, portsOf } from '../../cli/stack/layout.ts';
+import { takenPorts } from '../../cli/stack/ports.ts';
 import { isAlive, type LocalStack, meridian, startMeridian, startStack } from '../support/command.ts';
 import { until } from '../support/until.ts';
 import { askAs, LONDON, REGIONS } from '../support/world.ts';
@@ -272,3 +274,26 @@ describe('a local stack whose parts stay down', () => {
     await until('the processes end', () => pids.every((pid) => !isAlive(pid)));
   });
 });
+
+describe('a local stack over etcd', { skip: needsEtcd() }, () => {
+  test('keeps its state in etcd, and takes etcd with it when it is killed', async () => {
+    const stack = await startStack('--store', 'etcd');
+    try {
+      const { stdout } = await meridian('status', '--control-plane', stack.admin);
+      assert.match(stdout, /kept in etcd/);
+      assert.equal((await askAs(LONDON, `${stack.edgeUrls[0]}/`)).origin, 'london');
+      stack.child.kill('SIGKILL');
+      await until(
+        'every port is free again',
+        async () => (await takenPorts(portsOf(stack.layout, true), HOST)).length === 0,
+      );
+    } finally {
+      await stack.stop();
+    }
+  });
+});
+
+/** Why the tests of etcd are left out on this machine; in CI they never are. */
+function needsEtcd(): string | false {
+  return onPath('etcd', process.env.PATH) || process.env.CI ? false : `etcd is not on the PATH: ${INSTALL_ETCD}`;
+}

@@ -1,6 +1,7 @@
 // What the local stack consists of.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { parseConfig } from '../../../cli/config/load.ts';
 import { localConfiguration } from '../../../cli/stack/config.ts';
 import { layOut, PORT_BASE, PORT_SPAN, portsOf } from '../../../cli/stack/layout.ts';
 import { describeStack } from '../../../cli/stack/report.ts';
@@ -65,8 +66,21 @@ test('what is printed names every process with its pid, and only the commands th
   assert.match(text, /comes back after 15 s/);
 });
 
-test('the configuration that it writes holds the layout', () => {
-  const yaml = localConfiguration(layOut(20_000));
-  assert.match(yaml, /london:\n +address: http:\/\/127\.0\.0\.1:20031\n/);
-  assert.match(yaml, /edge-singapore:\n +location:\n +latitude: 1\.35\n/);
+test('the configuration that it writes is a whole one, and holds the layout', () => {
+  const layout = layOut(20_000);
+  const loaded = parseConfig([{ file: 'local.yaml', bytes: Buffer.from(localConfiguration(layout)) }], true);
+  assert.ok(loaded.kind === 'loaded');
+  const { sites, pools, edges } = loaded.resources;
+  assert.deepEqual(
+    sites.map((site) => site.name),
+    ['demo'],
+  );
+  assert.deepEqual(
+    pools[0]?.origins.map(({ name, address }) => [name, address]),
+    layout.origins.map(({ name, port }) => [name, `http://127.0.0.1:${port}`]),
+  );
+  assert.deepEqual(
+    edges.map(({ name, location }) => [name, location]),
+    layout.edges.map(({ name, latitude, longitude }) => [name, { latitude, longitude }]),
+  );
 });
