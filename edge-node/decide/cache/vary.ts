@@ -43,8 +43,31 @@ export function varyValues(vary: readonly string[], requestFields: FieldList): s
 }
 
 function normalised(name: string, value: string): string {
-  return LIST_FIELDS.has(name) ? listMembers(value).join(',') : value.trim();
+  if (!LIST_FIELDS.has(name)) return value.trim();
+  return isNormalList(value) ? value : listMembers(value).join(', ');
 }
+
+/** Whether `value` is already as normalising would leave it, as browsers send it; false also where that is hard to see. */
+function isNormalList(value: string): boolean {
+  // At the start, as behind ", ": a member has to begin.
+  let before = SPACE;
+  let beforeThat = COMMA;
+  for (let i = 0; i < value.length; i += 1) {
+    const code = value.charCodeAt(i);
+    if (code === QUOTE || code === TAB) return false;
+    if (code === COMMA && (before === SPACE || before === COMMA)) return false;
+    if (before === COMMA && code !== SPACE) return false;
+    if (code === SPACE && before === SPACE && beforeThat === COMMA) return false;
+    beforeThat = before;
+    before = code;
+  }
+  return value !== '' && before !== SPACE && before !== COMMA;
+}
+
+const TAB = 0x09;
+const SPACE = 0x20;
+const QUOTE = 0x22;
+const COMMA = 0x2c;
 
 /** The entry that matches the request; of several the one with the most recent Date, then the one received last. */
 export function selectVariant(entries: readonly CacheEntry[], requestFields: FieldList): CacheEntry | undefined {

@@ -3,8 +3,9 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { formatHttpDate } from '../../../../edge-node/decide/cache/http-date.ts';
 import { selectVariant, varyValues } from '../../../../edge-node/decide/cache/vary.ts';
-import type { FieldList } from '../../../../edge-node/decide/fields.ts';
-import { entryOf, headOf, NOW, SECOND } from './support.ts';
+import { type FieldList, listMembers } from '../../../../edge-node/decide/fields.ts';
+import { seededRandom } from '../../../../infra/runtime/random.ts';
+import { below, entryOf, headOf, NOW, pick, SECOND } from './support.ts';
 
 const same = (vary: string[], a: FieldList, b: FieldList) => varyValues(vary, a) === varyValues(vary, b);
 
@@ -38,6 +39,17 @@ describe('4.1: the secondary key', () => {
     assert.ok(!same(['a', 'b'], ['a', 'x', 'b', ''], ['a', '', 'b', 'x']));
     assert.ok(!same(['a', 'b'], ['a', 'x:b', 'b', ''], ['a', 'x', 'b', 'b:']));
   });
+});
+
+test('seeded: a list that needs no normalising is told from one that does', () => {
+  const random = seededRandom(41);
+  const pieces = ['a', 'b;q=0.5', 'c d', ',', ', ', ' ', '\t', '"x, y"', '"', ',,'];
+  for (let round = 0; round < 20_000; round += 1) {
+    let value = '';
+    for (let i = below(random, 8); i > 0; i -= 1) value += pick(random, pieces);
+    const expected = `accept:${listMembers(value).join(', ')}\n`;
+    assert.equal(varyValues(['accept'], ['accept', value]), expected, JSON.stringify(value));
+  }
 });
 
 describe('4.1: selecting', () => {
