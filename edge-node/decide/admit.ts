@@ -49,6 +49,9 @@ export function admit(request: RequestHead, loopToken: string): Admission {
     // Absolute-form wins over Host (RFC 9112 section 3.2.2).
     const absolute = ABSOLUTE.exec(target);
     if (!absolute) return refuse('malformed-target', 'the target is neither a path nor an absolute URL');
+    // It does not excuse a Host that is none (section 3.2).
+    const overridden = hosts === 0 ? undefined : parseAuthority(authority);
+    if (overridden?.kind === 'malformed') return refuse('malformed-host', overridden.detail);
     authority = absolute[2] ?? '';
     target = absolute[3] === '' ? '/' : (absolute[3] ?? '/');
     if (target.startsWith('?')) target = `/${target}`;
@@ -57,6 +60,7 @@ export function admit(request: RequestHead, loopToken: string): Admission {
   if (host.kind === 'malformed') return refuse('malformed-host', host.detail);
   const canonical = canonicalTarget(target);
   if (canonical.kind === 'malformed') return refuse('malformed-target', canonical.detail);
+  if (canonical.target.length > MAX_TARGET) return refuse('target-too-long', 'too long once it is escaped');
   if (hasLooped(request.fields, loopToken)) return refuse('loop', `CDN-Loop has ${loopToken}`);
   const ownPort = host.port === undefined || host.port === (request.scheme === 'https' ? 443 : 80);
   return {
@@ -75,11 +79,14 @@ function refuse(code: Failure['code'], detail: string): Admission {
 // Few distinct authorities reach an edge; parsing each once keeps a regular expression off the path of a hit.
 const parsed = new Map<string, ReturnType<typeof canonicalHost>>();
 const PARSED_MAX = 1_000;
+/** Characters; what is longer is refused anyway, and not remembered. */
+const AUTHORITY_MAX = 300;
 
 function parseAuthority(authority: string): ReturnType<typeof canonicalHost> {
   let result = parsed.get(authority);
   if (result) return result;
   result = canonicalHost(authority);
+  if (authority.length > AUTHORITY_MAX) return result;
   if (parsed.size >= PARSED_MAX) parsed.clear();
   parsed.set(authority, result);
   return result;

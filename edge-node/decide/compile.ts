@@ -93,11 +93,13 @@ export function findSite(snapshot: CompiledSnapshot, host: string): CompiledSite
 }
 
 /**
- * The route of a canonical path: the longest prefix of whole segments. Repeated slashes count as one here, so that "//admin"
- * cannot slip past the route of "/admin"; the origin still gets the path as it is.
+ * The route of a canonical path: the longest prefix of whole segments. Parameters of segments and repeated slashes do not
+ * count here, so that "//admin" and "/admin;x" cannot slip past the route of "/admin"; the origin still gets the path as it
+ * is.
  */
 export function findRoute(site: CompiledSite, path: string): CompiledRoute | undefined {
-  const plain = path.includes('//') ? path.replace(/\/{2,}/g, '/') : path;
+  const bare = path.includes(';') ? path.replace(/;[^/]*/g, '') : path;
+  const plain = bare.includes('//') ? bare.replace(/\/{2,}/g, '/') : bare;
   for (const route of site.routes) {
     const prefix = route.pathPrefix;
     if (!plain.startsWith(prefix)) continue;
