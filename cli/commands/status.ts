@@ -36,7 +36,7 @@ const overview: View = {
     const connected = status.edges.filter((edge) => edge.connected).length;
     const up = status.origins.filter((origin) => origin.status === HealthStatus.UP).length;
     return (
-      `version  ${formatVersion(status.version)}, kept in ${printable(status.store)}\n` +
+      `version  ${formatVersion(status.version)} (store: ${printable(status.store)})\n` +
       `purges   ${count(status.purgePosition?.sequence ?? 0, 'purge')} so far\n` +
       `edges    ${connected} of ${status.edges.length} connected, ${current} up to date\n` +
       `origins  ${up} of ${status.origins.length} up\n\n` +

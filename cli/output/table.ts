@@ -28,10 +28,19 @@ export interface Cell {
   readonly align?: 'right';
 }
 
-/** Lines of columns two spaces apart, each ending in a newline; the first row is the head. */
+/** Lines of columns two spaces apart, each ending in a newline. A column's head is aligned like what stands below it. */
 export function table(head: readonly string[], rows: readonly (readonly (string | Cell)[])[]): string {
-  const lines = [head, ...rows].map((row) =>
-    row.map((cell) => (typeof cell === 'string' ? { text: printable(cell) } : { ...cell, text: printable(cell.text) })),
+  const titles = head.map((text, column): Cell => {
+    const below = rows[0]?.[column];
+    return typeof below === 'object' && below.align ? { text, align: below.align } : { text };
+  });
+  const lines = [titles, ...rows].map((row) =>
+    row
+      .map((cell): Cell => (typeof cell === 'string' ? { text: cell } : cell))
+      .map(({ text, ...cell }) => ({
+        ...cell,
+        text: printable(text),
+      })),
   );
   const widths = head.map((_, column) => Math.max(...lines.map((line) => line[column]?.text.length ?? 0)));
   let out = '';
@@ -39,9 +48,8 @@ export function table(head: readonly string[], rows: readonly (readonly (string 
     let row = '';
     for (const [column, cell] of line.entries()) {
       const gap = ' '.repeat((widths[column] ?? 0) - cell.text.length);
-      const styled = 'style' in cell && cell.style ? cell.style(cell.text) : cell.text;
-      const right = 'align' in cell && cell.align === 'right';
-      row += `${column === 0 ? '' : '  '}${right ? gap + styled : styled + gap}`;
+      const styled = cell.style ? cell.style(cell.text) : cell.text;
+      row += `${column === 0 ? '' : '  '}${cell.align === 'right' ? gap + styled : styled + gap}`;
     }
     out += `${row.trimEnd()}\n`;
   }
