@@ -89,7 +89,7 @@ export class AccessLog {
     this.#ports = ports;
     this.#destination = destination;
     this.#dropped = ports.metrics.counter(
-      'meridian_edge_access_log_dropped_total',
+      'meridian_access_log_dropped_total',
       'Lines lost to a slow destination.',
     );
     destination.on('error', (error: NodeJS.ErrnoException) => this.#failed(error));

@@ -111,7 +111,7 @@ test('messages that no edge can take end the stream, are counted, and the edge c
     current.send(purges([]));
     await current.take('purgeAck');
   }
-  assert.match(edge.metrics.render(), /meridian_edge_control_messages_rejected_total 4\n/);
+  assert.match(edge.metrics.render(), /meridian_control_messages_rejected_total 4\n/);
 });
 
 test('anything but purges as the first message ends the stream', async (t) => {

@@ -41,7 +41,7 @@ test('the stream is open from the first purge batch on', async (t) => {
   assert.deepEqual((await control.take('purgeAck')).position, at(41));
   assert.deepEqual([edge.stream.connected, edge.stream.synced], [true, true]);
   assert.deepEqual(edge.barrier, ['reset']);
-  assert.match(edge.metrics.render(), /meridian_edge_control_connected 1\n/);
+  assert.match(edge.metrics.render(), /meridian_control_connected 1\n/);
 });
 
 test('a purge is acknowledged after the barrier was raised', async (t) => {
