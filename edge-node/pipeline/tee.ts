@@ -40,10 +40,17 @@ export class Tee {
 
   onData(chunk: Buffer): void {
     if (this.#writer && !this.#writer.write(chunk)) this.#writer = undefined;
-    if (!this.#toClient) return;
+    if (!this.#toClient) {
+      // The client has its answer already, and the store has had enough.
+      if (!this.#writer) this.abort();
+      return;
+    }
     if (this.#left !== undefined) {
       this.#left -= chunk.length;
-      if (this.#left < 0) return this.#wrongLength('longer');
+      if (this.#left < 0) {
+        this.#wrongLength('longer');
+        return;
+      }
     }
     this.bytes += chunk.length;
     if (!this.#client.write(chunk)) this.call.pause();
@@ -52,16 +59,14 @@ export class Tee {
   onEnd(): void {
     if (this.#over) return;
     // The client would take the beginning of its next answer for the end of this one.
-    if (this.#left !== undefined && this.#left > 0) return this.#wrongLength('shorter');
+    if (this.#left !== undefined && this.#left > 0) {
+      this.#wrongLength('shorter');
+      return;
+    }
     this.#over = true;
     this.#writer?.commit();
     if (this.#toClient) this.#client.end();
     this.#onOver('complete');
-  }
-
-  #wrongLength(how: 'longer' | 'shorter'): void {
-    this.call.abort();
-    this.onFailure({ phase: 'body', code: 'origin-malformed', detail: `the body is ${how} than its Content-Length` });
   }
 
   onFailure(failure: OriginFailure): void {
@@ -85,5 +90,10 @@ export class Tee {
     this.#over = true;
     this.#writer?.abort();
     this.call.abort();
+  }
+
+  #wrongLength(how: 'longer' | 'shorter'): void {
+    this.call.abort();
+    this.onFailure({ phase: 'body', code: 'origin-malformed', detail: `the body is ${how} than its Content-Length` });
   }
 }

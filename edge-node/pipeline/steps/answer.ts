@@ -71,6 +71,7 @@ function respondFromOrigin(x: Exchange, ports: Ports, received: OriginAnswer, te
   out.push('cache-status', x.cacheStatus);
   if (method === 'HEAD' || status === 204 || status === 304) {
     answer(x, status, out, undefined, length);
+    finish(x, ports, 'complete', 0);
   } else {
     x.client.begin(status, out, length);
     x.responded = true;

@@ -90,7 +90,10 @@ export const store: StepFunction<'store'> = (x, { ports }) => {
   const unasked = answer.status === 304 && x.conditionsHeld;
   if (framing.kind === 'malformed' || unasked) {
     tee.abort();
-    x.failure = failure('origin-malformed', framing.kind === 'malformed' ? framing.detail : 'a 304 without a condition');
+    x.failure = failure(
+      'origin-malformed',
+      framing.kind === 'malformed' ? framing.detail : 'a 304 without a condition',
+    );
     return 'refuse';
   }
   if (invalidates(x.request.method, answer.status)) ports.cache.remove(x.key);
