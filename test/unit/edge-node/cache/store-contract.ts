@@ -201,6 +201,16 @@ export function storeContract(name: string, make: (limits?: ContractLimits) => C
       assert.equal(store.stats().bytes, size + 1);
     });
 
+    test('bytes: everything that is kept of an entry counts', () => {
+      const size = (entry: Storable) => put(make(), entry).size;
+      const plain = size(storable('/', ''));
+      assert.ok(plain > named('/').key.length + 300, 'what surrounds it counts too');
+      assert.equal(size(storable('/', 'x')), plain + 1);
+      assert.equal(size(storable('/', '', { padding: 50 })), plain + 50);
+      assert.equal(size(storable('/', '', { accept: 'abc' })), plain + ':abc'.length);
+      assert.equal(size(storable('/abc', '')), plain + 2 * 'abc'.length);
+    });
+
     test('objects', () => {
       const store = make({ maxObjects: 2 });
       for (const target of ['/a', '/b', '/c']) put(store, storable(target, 'x'));
@@ -317,10 +327,14 @@ function writerContract(name: string, make: (limits?: ContractLimits) => CacheSt
       assert.equal(store.stats().refusedTooLarge, 2);
       assert.equal(store.stats().pendingBytes, 0);
       assert.ok(write(store, undefined, 'abc', 'd').entry);
+      assert.ok(write(store, undefined, 'abcd').entry);
+      assert.ok(write(store, 4, 'abcd').entry);
     });
 
     test('bytes being gathered are bounded over all writers, and counted', () => {
       const store = make({ maxPendingBytes: 100_000 });
+      start(store, 100_000)?.abort();
+      assert.equal(store.stats().refusedPending, 0);
       const first = start(store, 60_000, '/a');
       assert.ok(first);
       assert.equal(start(store, 60_000, '/b'), undefined);
