@@ -1,5 +1,6 @@
 // The world as the store has it, at one revision: read whole once, then carried on by what each transaction changed.
 import { checkConsistency } from '../../proto/consistency.ts';
+import type { SnapshotUpdate } from '../../proto/gen/meridian/v1/edge.ts';
 import type { Snapshot, Version } from '../../proto/gen/meridian/v1/resources.ts';
 import { formatProblem } from '../../proto/problems.ts';
 import { decodeEpoch } from './epoch.ts';
@@ -20,6 +21,8 @@ export interface World {
   readonly resources: ReadonlyMap<string, StoredResource>;
   /** Undefined before the first configuration. */
   readonly snapshot: Snapshot | undefined;
+  /** The same as a message. */
+  readonly update: SnapshotUpdate | undefined;
   /** Names of the edges that the snapshot declares, sorted. */
   readonly edges: ReadonlySet<string>;
   readonly purges: PurgeLog;
@@ -39,6 +42,7 @@ const EMPTY: World = {
   headRevision: 0,
   resources: new Map(),
   snapshot: undefined,
+  update: undefined,
   edges: new Set(),
   purges: { epoch: 0, last: 0, headRevision: 0, records: [] },
 };
@@ -114,13 +118,15 @@ function change(world: World, revision: number, changes: readonly Change[]): Wor
 /** The configuration changes when the head does, and not before: resources without a head are nobody's word. */
 function withSnapshot(next: World, former: World): WorldResult {
   if (next.headRevision === former.headRevision && next.epoch === former.epoch) return { kind: 'world', world: next };
-  if (next.headRevision === 0) return { kind: 'world', world: { ...next, snapshot: undefined, edges: new Set() } };
+  if (next.headRevision === 0)
+    return { kind: 'world', world: { ...next, snapshot: undefined, update: undefined, edges: new Set() } };
   const version = { epoch: next.epoch, revision: next.headRevision };
   const resources = groupResources(next.resources.values());
   const [problem] = checkConsistency(resources);
   if (problem) return { kind: 'unreadable', reason: `the resources do not fit together: ${formatProblem(problem)}` };
   const edges = new Set(resources.edges.map(({ name }) => name));
-  return { kind: 'world', world: { ...next, snapshot: { version, ...resources }, edges } };
+  const snapshot = { version, ...resources };
+  return { kind: 'world', world: { ...next, snapshot, update: { snapshot }, edges } };
 }
 
 function bySequence(world: World): Map<number, PurgeRecord> {
