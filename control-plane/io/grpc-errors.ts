@@ -50,17 +50,21 @@ export function inconsistent(problems: readonly Problem[]): Refusal {
   const [first] = problems;
   const count = problems.length >= LIMITS.problems ? `${LIMITS.problems} or more` : String(problems.length);
   const more = problems.length > 1 ? ` (the first of ${count} problems)` : '';
-  const detail = first ? formatProblem(first) : 'the configuration is inconsistent';
+  const detail = first ? formatProblem(clipProblem(first)) : 'the configuration is inconsistent';
   return new Refusal(status.INVALID_ARGUMENT, `nothing was changed: ${detail}${more}`, problems);
 }
 
-/** As many as fit, each with what a user put into it cut to a length that people read. */
+/** What a user put into it cut to a length that people read. */
+function clipProblem({ kind, name, path, message }: Problem): Problem {
+  return { kind, name: clip(name, LIMITS.nameLength + 1), path, message: clip(message, PROBLEM_CHARACTERS) };
+}
+
+/** As many as fit. */
 function packProblems(problems: readonly Problem[]): Metadata {
   const metadata = new Metadata();
   const packed: Problem[] = [];
   let bytes = 2;
-  for (const { kind, name, path, message } of problems) {
-    const problem = { kind, name: clip(name, LIMITS.nameLength + 1), path, message: clip(message, PROBLEM_CHARACTERS) };
+  for (const problem of problems.map(clipProblem)) {
     bytes += Buffer.byteLength(JSON.stringify(problem)) + 1;
     if (bytes > PROBLEMS_BYTES) break;
     packed.push(problem);
