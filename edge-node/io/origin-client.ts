@@ -4,7 +4,7 @@ import { Readable } from 'node:stream';
 import { type buildConnector, type Dispatcher, Pool } from 'undici';
 import type { CompiledOrigin, CompiledSnapshot } from '../decide/compile.ts';
 import type { OriginFailure } from '../decide/retry.ts';
-import type { OriginCall, OriginHandler, OriginPort, OriginRequest } from '../ports.ts';
+import type { OriginCall, OriginHandler, OriginPort, OriginRequest, RequestBody } from '../ports.ts';
 
 export interface OriginClientOptions {
   /** Connections to one origin. */
@@ -66,8 +66,7 @@ export class OriginClient implements OriginPort {
           path: request.target,
           method: request.method,
           headers: [...request.fields],
-          // Read when the request is on its way, not before, so that another origin can have it when none is reached.
-          body: request.body ? Readable.from(request.body.chunks(), { objectMode: false }) : null,
+          body: request.body ? bodyStream(request.body) : null,
           headersTimeout: timeouts.headMs,
           bodyTimeout: timeouts.bodyMs,
         },
@@ -104,6 +103,14 @@ export class OriginClient implements OriginPort {
     }
     return entry;
   }
+}
+
+/** Reads the body when the request is on its way, not before: when this origin is not reached, another can have it. */
+function bodyStream(body: RequestBody): Readable {
+  const stream = Readable.from(body.chunks(), { objectMode: false });
+  // undici listens for errors only as long as it writes; later they would end the process.
+  stream.on('error', () => undefined);
+  return stream;
 }
 
 function poolKey(address: string, connectMs: number): string {
