@@ -180,6 +180,22 @@ test('early hints are passed on; those that are malformed are dropped', async ()
   client.destroy();
 });
 
+test('where an origin is not there, the next one gets the request, its body with it', async () => {
+  const half = await startEdge({ gone: 'http://127.0.0.1:1', london: origin.address });
+  const client = await RawClient.connect(half.port);
+  // Which of two at the same distance is asked first is drawn: sixteen draws do not all fall on one.
+  for (let i = 0; i < 16; i += 1) {
+    const expected = await client.ask(request('POST', '/echo', 'Content-Length: 5', 'Expect: 100-continue'));
+    assert.equal(expected.status, 100);
+    assert.equal((await client.ask('hello')).body, 'hello');
+  }
+  const nobody = await startEdge({ gone: 'http://127.0.0.1:1' });
+  const refused = await RawClient.connect(nobody.port);
+  assert.equal((await refused.ask(`${request('POST', '/echo', 'Content-Length: 5')}hello`)).status, 502);
+  assert.equal((await refused.ask(request('GET', '/echo'))).status, 502);
+  for (const end of [client, refused]) end.destroy();
+});
+
 test('a client that leaves takes its request to the origin with it', async () => {
   const client = await RawClient.connect(edge.port);
   const { length } = edge.ends;
