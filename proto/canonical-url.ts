@@ -39,11 +39,15 @@ const PLAIN =
   /^\/(?:[A-Za-z0-9_~!$&'()*+,;=:@-][A-Za-z0-9._~!$&'()*+,;=:@-]*\/)*(?:[A-Za-z0-9_~!$&'()*+,;=:@-][A-Za-z0-9._~!$&'()*+,;=:@-]*)?$/;
 const ALLOWED = /^[A-Za-z0-9._~!$&'()*+,;=:@/?%[\]|^`{}"<>-]*$/;
 const UNRESERVED = /[A-Za-z0-9._~-]/;
+/** In `ALLOWED`, but in no URL (RFC 3986 section 2): plain or escaped, most servers take them for the same. */
+const TOLERATED = /["<>^`{|}]/g;
+const DOTS_WITH_PARAMETERS = /\/\.{1,2}(?:;|%3B)/;
 
 /**
  * `target` in origin-form: an absolute path with an optional query. Escapes of unreserved characters are decoded, the others'
- * hexadecimal digits raised, dot segments removed. Refused: control characters, a fragment, a broken escape, and an escaped
- * or plain backslash, an escaped slash or NUL in the path, since servers differ on what they mean.
+ * hexadecimal digits raised, what no URL may hold but browsers send is escaped, dot segments are removed. Refused: control
+ * characters, a fragment, a broken escape, an escaped NUL, and in the path a plain or escaped backslash, an escaped slash
+ * and a dot segment with parameters ("/..;/"), since servers differ on what they mean.
  */
 export function canonicalTarget(target: string): CanonicalTarget {
   const mark = target.indexOf('?');
@@ -56,13 +60,17 @@ export function canonicalTarget(target: string): CanonicalTarget {
   if (/%(?![0-9A-Fa-f]{2})/.test(target)) return { kind: 'malformed', detail: 'the URL has a broken percent-escape' };
   if (/%(?:2f|5c|00)/i.test(path)) return { kind: 'malformed', detail: 'the path has an escaped "/", "\\" or NUL' };
   if (/%00/.test(query)) return { kind: 'malformed', detail: 'the query has an escaped NUL' };
-  const clean = removeDotSegments(normalizeEscapes(path));
+  const escaped = normalizeEscapes(path);
+  if (DOTS_WITH_PARAMETERS.test(escaped))
+    return { kind: 'malformed', detail: 'the path has a dot segment with parameters' };
+  const clean = removeDotSegments(escaped);
   return { kind: 'target', target: clean + normalizeEscapes(query), path: clean };
 }
 
 function normalizeEscapes(text: string): string {
-  if (!text.includes('%')) return text;
-  return text.replace(/%[0-9A-Fa-f]{2}/g, (triplet) => {
+  const escaped = text.replace(TOLERATED, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`);
+  if (!escaped.includes('%')) return escaped;
+  return escaped.replace(/%[0-9A-Fa-f]{2}/g, (triplet) => {
     const character = String.fromCharCode(Number.parseInt(triplet.slice(1), 16));
     return UNRESERVED.test(character) ? character : triplet.toUpperCase();
   });

@@ -97,6 +97,8 @@ function checkRoutes(site: Site, pools: ReadonlySet<string>, report: Report): vo
     if (target.kind === 'malformed') report(['routes', index, 'path_prefix'], target.detail);
     else if (target.target !== route.pathPrefix || target.target.includes('?')) {
       report(['routes', index, 'path_prefix'], `expected a canonical path without a query, such as "${target.path}"`);
+    } else if (/\/\/|;/.test(route.pathPrefix)) {
+      report(['routes', index, 'path_prefix'], 'routing does not see "//" and ";": the route would never be taken');
     }
     if (route.pathPrefix.length > LIMITS.pathLength) {
       report(['routes', index, 'path_prefix'], `longer than ${LIMITS.pathLength} characters`);
@@ -206,7 +208,7 @@ function isIpv6(address: string): boolean {
   const groups = halves.flatMap((half) => (half === '' ? [] : half.split(':')));
   const tail = groups.at(-1);
   const embedded = tail?.includes('.') === true;
-  if (embedded && !isIpv4(tail)) return false;
+  if (embedded && (!isIpv4(tail) || address.endsWith('::'))) return false;
   const hex = embedded ? groups.slice(0, -1) : groups;
   const count = hex.length + (embedded ? 2 : 0);
   return hex.every((group) => /^[0-9a-fA-F]{1,4}$/.test(group)) && (halves.length === 2 ? count < 8 : count === 8);

@@ -45,6 +45,7 @@ function isProblem(value: unknown): value is Problem {
     typeof value.name === 'string' &&
     'path' in value &&
     Array.isArray(value.path) &&
+    value.path.every((step) => typeof step === 'string' || typeof step === 'number') &&
     'message' in value &&
     typeof value.message === 'string'
   );

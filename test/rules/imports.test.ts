@@ -31,7 +31,7 @@ const sources: readonly Source[] = execFileSync('git', ['ls-files', '-co', '--ex
   });
 
 /** The pure files of geo/, which decide/ may use. */
-const PURE_GEO = ['geo/distance.ts', 'geo/rank.ts', 'geo/location.ts'];
+const PURE_GEO = ['geo/address.ts', 'geo/distance.ts', 'geo/rank.ts', 'geo/location.ts'];
 
 /** For each folder, what its files may import of ours; the longest folder that matches a file decides. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
@@ -51,7 +51,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   'control-plane/main.ts': ['control-plane/', 'proto/', 'geo/', 'infra/runtime/'],
   'edge-node/decide/': ['edge-node/decide/', 'proto/', ...PURE_GEO],
-  'edge-node/pipeline/': ['edge-node/pipeline/', 'edge-node/decide/', 'edge-node/ports.ts', 'proto/'],
+  'edge-node/pipeline/': ['edge-node/pipeline/', 'edge-node/decide/', 'edge-node/ports.ts', 'proto/', ...PURE_GEO],
   'edge-node/ports.ts': ['edge-node/decide/', 'edge-node/ports.ts', 'proto/', 'infra/runtime/', ...PURE_GEO],
   'edge-node/io/': [
     'edge-node/io/',

@@ -1,0 +1,130 @@
+// `meridian edge`: one edge node, configured by flags and environment.
+import path from 'node:path';
+import { createLog } from '../../infra/runtime/log.ts';
+import { type Command, UsageError } from './command.ts';
+import { makeFolder } from './control-plane.ts';
+import { LOG_LEVELS, LOG_OPTION, serve } from './serve.ts';
+import { choiceOption, endpoint, given, noMore, sizeOption } from './values.ts';
+
+export const command: Command = {
+  name: 'edge',
+  summary: 'Run an edge node',
+  usage: ['edge --name NAME'],
+  description: [
+    'Serves HTTP from its cache and from the nearest healthy origin. What it serves comes from a control plane, where an edge ' +
+      'of this name must be declared; its last good configuration is kept on disk, so that it starts without one too.',
+    'Every option may be given by environment variable instead. SIGTERM and SIGINT stop it in order.',
+  ],
+  options: {
+    name: {
+      type: 'string',
+      value: 'NAME',
+      env: 'MERIDIAN_NAME',
+      doc: 'The name under which the configuration declares this edge. Required.',
+    },
+    control: {
+      type: 'string',
+      multiple: true,
+      value: 'HOST:PORT',
+      default: '127.0.0.1:7400',
+      env: 'MERIDIAN_CONTROL',
+      doc: 'Control planes to connect to, separated by commas; any one will do.',
+    },
+    listen: {
+      type: 'string',
+      value: 'HOST:PORT',
+      default: '127.0.0.1:8080',
+      env: 'MERIDIAN_LISTEN',
+      doc: 'Where clients connect.',
+    },
+    'admin-listen': {
+      type: 'string',
+      value: 'HOST:PORT',
+      default: '127.0.0.1:8090',
+      env: 'MERIDIAN_ADMIN_LISTEN',
+      doc: 'Where /healthz, /readyz and /metrics are served.',
+    },
+    data: {
+      type: 'string',
+      value: 'DIR',
+      env: 'MERIDIAN_DATA',
+      doc: 'Folder for what must survive a restart; made when it does not exist. Default: .meridian/edge-NAME.',
+    },
+    'geo-db': {
+      type: 'string',
+      multiple: true,
+      value: 'FILE',
+      env: 'MERIDIAN_GEO_DB',
+      doc:
+        'A location database in MaxMind format (GeoIP2 or GeoLite2 City, DB-IP City); may be repeated, for IPv4 and IPv6 in ' +
+        'separate files. Read again when it is replaced. Default: the DB-IP City Lite files that come along.',
+    },
+    'cache-bytes': {
+      type: 'string',
+      value: 'SIZE',
+      default: '256MiB',
+      env: 'MERIDIAN_CACHE_BYTES',
+      doc: 'Memory for cached answers: bytes, or with KiB, MiB or GiB.',
+    },
+    'access-log': {
+      type: 'string',
+      value: 'FILE|-|off',
+      default: '-',
+      env: 'MERIDIAN_ACCESS_LOG',
+      doc: 'Where each request is logged as a line of JSON; "-" is standard output.',
+    },
+    snapshot: {
+      type: 'string',
+      value: 'FILE',
+      env: 'MERIDIAN_SNAPSHOT',
+      doc: 'Serve this snapshot, as an edge keeps it in its folder, and connect to no control plane.',
+    },
+    'log-level': LOG_OPTION,
+  },
+  examples: [
+    { line: 'meridian edge --name lon', doc: 'With a control plane on this machine.' },
+    {
+      line: 'meridian edge --name lon --control cp1:7400,cp2:7400 --listen 0.0.0.0:80 --data /var/lib/meridian',
+      doc: 'In the world.',
+    },
+  ],
+
+  async run(args, io) {
+    noMore(args.positionals);
+    const name = args.text('name');
+    if (name === undefined) throw new UsageError('--name is missing: the name under which this edge is declared');
+    const log = createLog('edge', choiceOption(args, 'log-level', LOG_LEVELS), { edge: name });
+    const snapshotFile = args.text('snapshot');
+    const control =
+      snapshotFile === undefined
+        ? args
+            .list('control')
+            .flatMap((listed) => listed.split(','))
+            .map((text) => endpoint(args, 'control', text, 'dial'))
+        : [];
+    const listen = endpoint(args, 'listen', given(args, 'listen'), 'listen');
+    const adminListen = endpoint(args, 'admin-listen', given(args, 'admin-listen'), 'listen');
+    const cacheBytes = sizeOption(args, 'cache-bytes');
+    const geoFiles = [...args.list('geo-db')];
+    const dataDir = args.text('data') ?? path.join('.meridian', `edge-${path.basename(name)}`);
+    await makeFolder(dataDir);
+    const { startEdge } = await import('../../edge-node/main.ts');
+    return serve('edge', io, log, async () => {
+      const edge = await startEdge({
+        name,
+        control,
+        listen,
+        adminListen,
+        dataDir,
+        ...(geoFiles.length > 0 && { geoFiles }),
+        cacheBytes,
+        accessLog: given(args, 'access-log'),
+        ...(snapshotFile !== undefined && { snapshotFile }),
+        log,
+        clock: io.clock,
+        random: io.random,
+      });
+      return { ports: { port: edge.port, adminPort: edge.adminPort }, stop: () => edge.stop() };
+    });
+  },
+};

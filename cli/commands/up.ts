@@ -1,0 +1,193 @@
+// `meridian up`: the local stack, from the first check of its ports to its last process's end.
+import { mkdirSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseDuration } from '../config/duration.ts';
+import { lastLines, spawnChild } from '../stack/child.ts';
+import { INSTALL_ETCD, onPath } from '../stack/etcd.ts';
+import { HOST, type Layout, layOut, PORT_BASE, portsOf } from '../stack/layout.ts';
+import { logFolder, type StackOptions, startStack, wipe } from '../stack/local-stack.ts';
+import { takeLock } from '../stack/lock.ts';
+import { takenPorts } from '../stack/ports.ts';
+import { describeStack } from '../stack/report.ts';
+import { StartFailure, Supervisor } from '../stack/supervisor.ts';
+import { CLIENT_OPTIONS } from './client.ts';
+import { type Arguments, type Command, EXIT, Failure, type Io, UsageError } from './command.ts';
+import { choiceOption, durationOption, given, noMore } from './values.ts';
+
+const START_MS = 30_000;
+const STOP_MS = 5000;
+/** Lines of its log that are shown of a process that could not start. */
+const SHOWN_LINES = 10;
+
+export const command: Command = {
+  name: 'up',
+  summary: 'Run the local stack: a control plane, edges in several regions and demo origins',
+  usage: ['up'],
+  description: [
+    'Starts a control plane, edges placed in three regions and demonstration origins in four cities, each a process of its ' +
+      'own on loopback ports, and prints what runs where and what to try. Ctrl-C ends all of them.',
+    'A process that dies is reported and started again. State and logs are kept in the data directory, so that the next ' +
+      '"up" goes on where this one stopped; --fresh begins anew.',
+  ],
+  options: {
+    data: { type: 'string', value: 'DIR', default: '.meridian', doc: 'Where state and logs are kept.' },
+    fresh: { type: 'boolean', doc: 'Remove the state and logs of former runs first.' },
+    store: {
+      type: 'string',
+      value: 'KIND',
+      default: 'embedded',
+      doc: 'Where the control plane keeps its state: embedded (a file) or etcd (started too, unless --etcd is given).',
+    },
+    etcd: { type: 'string', value: 'URL', doc: 'An etcd that runs already, such as http://127.0.0.1:2379.' },
+    'port-base': {
+      type: 'string',
+      value: 'PORT',
+      doc: `Put everything on ports from here on (${PORT_BASE.min} to ${PORT_BASE.max}), for a second stack or where the usual ports are in use.`,
+    },
+    'restart-after': {
+      type: 'string',
+      value: 'DURATION',
+      default: '15s',
+      doc: 'How long a process that died stays away; "never": it is not started again.',
+    },
+  },
+  examples: [
+    { line: 'meridian up', doc: 'The local stack.' },
+    { line: 'meridian up --fresh --store etcd', doc: 'From nothing, with the state in etcd.' },
+    { line: 'meridian up --data /tmp/second --port-base 20000', doc: 'A second one beside it.' },
+  ],
+
+  async run(args, io) {
+    noMore(args.positionals);
+    const directory = given(args, 'data');
+    const options = { layout: layOut(portBase(args)), directory, store: storeOf(args) };
+    const restartAfterMs = restartAfter(args);
+    if (options.store.kind === 'own-etcd' && !onPath('etcd', io.env.PATH)) {
+      throw new Failure(
+        `--store etcd needs etcd, which is not on the PATH: ${INSTALL_ETCD}, or give --etcd URL of one`,
+      );
+    }
+    const lock = lockDirectory(directory);
+    try {
+      if (args.flag('fresh')) wipe(directory);
+      await checkPorts(options);
+      return await runStack(options, restartAfterMs, io);
+    } finally {
+      lock.release();
+    }
+  },
+};
+
+function portBase(args: Arguments): number | undefined {
+  const text = args.text('port-base');
+  if (text === undefined) return undefined;
+  const base = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
+  if (base >= PORT_BASE.min && base <= PORT_BASE.max) return base;
+  throw new UsageError(`--port-base: expected a port from ${PORT_BASE.min} to ${PORT_BASE.max}, found "${text}"`);
+}
+
+function storeOf(args: Arguments): StackOptions['store'] {
+  const endpoint = args.text('etcd');
+  if (endpoint !== undefined) return { kind: 'etcd', endpoint };
+  return { kind: choiceOption(args, 'store', ['embedded', 'etcd']) === 'etcd' ? 'own-etcd' : 'embedded' };
+}
+
+/** Milliseconds; undefined: never. */
+function restartAfter(args: Arguments): number | undefined {
+  const text = given(args, 'restart-after');
+  if (text === 'never') return undefined;
+  if (parseDuration(text) === undefined) {
+    throw new UsageError(`--restart-after: expected a duration such as 15s, or never, found "${text}"`);
+  }
+  return durationOption(args, 'restart-after', { min: 100, max: 3_600_000 });
+}
+
+function lockDirectory(directory: string): { release(): void } {
+  let lock: ReturnType<typeof takeLock>;
+  try {
+    mkdirSync(directory, { recursive: true });
+    lock = takeLock(directory, process.pid);
+  } catch (error) {
+    throw new Failure(`--data: ${directory} cannot be written: ${error instanceof Error ? error.message : error}`, {
+      cause: error,
+    });
+  }
+  if (lock.kind === 'held') return lock;
+  throw new Failure(
+    `a local stack already runs with its state in ${directory}${lock.pid === undefined ? '' : ` (pid ${lock.pid})`}: ` +
+      'end it with Ctrl-C, or give this one its own --data DIR and --port-base PORT',
+  );
+}
+
+async function checkPorts({ layout, store }: StackOptions): Promise<void> {
+  const taken = await takenPorts(portsOf(layout, store.kind === 'own-etcd'), HOST);
+  if (taken.length === 0) return;
+  const lines = taken.map(({ port, need, reason }) => {
+    const why = reason === 'EADDRINUSE' ? 'is in use' : `cannot be used (${reason})`;
+    return `port ${port} on ${HOST} ${why}; ${need} needs it`;
+  });
+  throw new Failure(`${lines.join('\n')}\nend what uses it, or choose other ports: meridian up --port-base 20000`);
+}
+
+async function runStack(options: StackOptions, restartAfterMs: number | undefined, io: Io): Promise<number> {
+  const supervisor = new Supervisor({
+    clock: io.clock,
+    spawn: spawnChild,
+    restartAfterMs,
+    startMs: START_MS,
+    stopMs: STOP_MS,
+    report: (line) => io.stderr.write(`${line}\n`),
+  });
+  const asked = Promise.withResolvers<'stop'>();
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) io.process.on(signal, () => asked.resolve('stop'));
+  // Children and timers alone do not keep this process alive while all children wait for their restart.
+  const alive = new MessageChannel();
+  alive.port1.ref();
+  const began = io.clock.monotonic();
+  try {
+    const result = await Promise.race([startStack(options, supervisor, io), asked.promise]);
+    if (result !== 'stop') {
+      const seconds = ((io.clock.monotonic() - began) / 1000).toFixed(1);
+      io.stdout.write(`Meridian is up, after ${seconds} s.\n\n${describe(options, supervisor, restartAfterMs)}`);
+      if (result.kind === 'unwell') io.stderr.write(`${result.detail}; "meridian status" shows how it goes on\n`);
+      await asked.promise;
+    }
+    io.stderr.write('stopping\n');
+    return EXIT.done;
+  } catch (error) {
+    if (!(error instanceof StartFailure)) throw error;
+    const { logFile } = error.spec;
+    const lines = lastLines(logFile, SHOWN_LINES).map((line) => `  ${line}\n`);
+    throw new Failure(`${error.message}; the end of ${logFile}:\n${lines.join('') || '  (nothing)\n'}`, {
+      cause: error,
+    });
+  } finally {
+    await supervisor.stop();
+    alive.port1.close();
+  }
+}
+
+function describe(options: StackOptions, supervisor: Supervisor, restartAfterMs: number | undefined): string {
+  const { layout, store, directory } = options;
+  return describeStack({
+    layout,
+    pid: (name) => supervisor.pid(name),
+    command: commandFromHere(),
+    controlFlag: controlFlag(layout),
+    store: store.kind === 'embedded' ? 'embedded store' : 'etcd',
+    logs: logFolder(directory),
+    restartAfterMs,
+  });
+}
+
+function commandFromHere(): string {
+  const program = fileURLToPath(new URL('../../bin/meridian.js', import.meta.url));
+  const relative = path.relative('.', program);
+  return relative.startsWith('..') ? program : `./${relative}`;
+}
+
+function controlFlag({ control }: Layout): string {
+  const address = `${HOST}:${control.adminPort}`;
+  return address === CLIENT_OPTIONS['control-plane'].default ? '' : ` --control-plane ${address}`;
+}

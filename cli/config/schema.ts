@@ -1,0 +1,178 @@
+// The configuration: every field of the YAML files, once. What reads and checks files, what prints them (`meridian get`),
+// what finds the line of a problem and docs/configuration.md are all made from this table.
+import type {
+  CachePolicy,
+  Edge,
+  HealthCheck,
+  Location,
+  Origin,
+  OriginTimeouts,
+  Pool,
+  Route,
+  Site,
+} from '../../proto/gen/meridian/v1/resources.ts';
+import { LIMITS } from '../../proto/limits.ts';
+import {
+  boolean,
+  defaults,
+  duration,
+  integer,
+  list,
+  message,
+  named,
+  number,
+  optional,
+  required,
+  text,
+} from './types.ts';
+
+/** All that files declare; the shape of proto/consistency.ts's Resources. */
+export interface Declared {
+  sites: Site[];
+  pools: Pool[];
+  edges: Edge[];
+}
+
+const MAX_TTL_MS = 30 * 24 * 3_600_000;
+
+const location = message<Location>('Location', 'A place on Earth (WGS 84).', {
+  latitude: required('latitude', number({ min: -90, max: 90 }), 'Degrees; north is positive.'),
+  longitude: required('longitude', number({ min: -180, max: 180 }), 'Degrees; east is positive.'),
+});
+
+const cacheFields = {
+  enabled: optional(
+    'enabled',
+    boolean,
+    () => true,
+    'With `false` every request goes to an origin and nothing is stored.',
+  ),
+  defaultTtlMs: optional(
+    'defaultTtl',
+    duration({ min: 0, max: MAX_TTL_MS }),
+    () => 0,
+    'How long an answer is fresh that may be stored and does not say for how long itself. `0s`: the heuristic of ' +
+      'RFC 9111, section 4.2.2 (a tenth of the time since Last-Modified).',
+  ),
+};
+const cache = message<CachePolicy>('Cache policy', "What is kept of a route's answers.", cacheFields);
+
+const route = message<Route>('Route', 'Where the answers for a part of a site come from.', {
+  pathPrefix: required(
+    'path',
+    text('a path that starts with /'),
+    'Matches whole path segments: `/a` covers `/a` and `/a/b`, not `/ab`. The longest route that matches decides.',
+  ),
+  pool: required('pool', text('the name of a pool'), 'The pool that answers.'),
+  cache: optional('cache', cache, () => defaults<CachePolicy>(cacheFields), 'What is kept.'),
+});
+
+const site = message<Omit<Site, 'name'>>('Site', 'A web site: the hostnames it answers for, and routes to pools.', {
+  hostnames: required(
+    'hostnames',
+    list('a list of hostnames', text('a hostname'), LIMITS.hostnamesPerSite),
+    'Lower case, without a port. `*.example.com` covers exactly one more label on the left. A request for a host that ' +
+      'no site names is answered with 421.',
+  ),
+  routes: required('routes', list('a list of routes', route, LIMITS.routes), 'One or more; each path once.'),
+});
+
+const healthCheckFields = {
+  path: optional('path', text('a path that starts with /'), () => '/healthz', 'What is asked for with GET.'),
+  intervalMs: optional('interval', duration(LIMITS.intervalMs), () => 2000, 'Time between two checks of one origin.'),
+  timeoutMs: optional('timeout', duration(LIMITS.timeoutMs), () => 1000, 'A check that takes longer has failed.'),
+  unhealthyThreshold: optional(
+    'unhealthyThreshold',
+    integer(LIMITS.threshold),
+    () => 3,
+    'Failures in a row before an origin counts as down.',
+  ),
+  healthyThreshold: optional(
+    'healthyThreshold',
+    integer(LIMITS.threshold),
+    () => 2,
+    'Successes in a row before it counts as up again.',
+  ),
+};
+const healthCheck = message<HealthCheck>(
+  'Health check',
+  'How each edge checks each origin. An answer with status 200 to 399 within the timeout is a success.',
+  healthCheckFields,
+);
+
+const timeoutFields = {
+  connectMs: optional('connect', duration(LIMITS.timeoutMs), () => 2000, 'To connect.'),
+  headMs: optional('head', duration(LIMITS.timeoutMs), () => 30_000, "From the request's end to the answer's head."),
+  bodyMs: optional('body', duration(LIMITS.timeoutMs), () => 30_000, 'Between two pieces of the body.'),
+};
+const timeouts = message<OriginTimeouts>('Timeouts', 'How long an edge waits for an origin.', timeoutFields);
+
+const origin = message<Omit<Origin, 'name'>>('Origin', 'A server that holds the content.', {
+  address: required(
+    'address',
+    text('http://HOST:PORT or https://HOST:PORT'),
+    '`http://HOST:PORT` or `https://HOST:PORT`, without a path.',
+  ),
+  location: required('location', location, 'Where it stands. A request goes to the nearest origin that is up.'),
+  weight: optional(
+    'weight',
+    integer({ min: 0, max: LIMITS.weight }),
+    () => 100,
+    'Share among origins at the same distance. `0`: only when no other origin there is up.',
+  ),
+});
+
+const pool = message<Omit<Pool, 'name'>>('Pool', 'Origins that hold the same content.', {
+  origins: required(
+    'origins',
+    named<Origin>('a mapping of names to origins', origin, LIMITS.originsPerPool),
+    'One or more.',
+  ),
+  healthCheck: optional(
+    'healthCheck',
+    healthCheck,
+    () => defaults<HealthCheck>(healthCheckFields),
+    'How they are checked.',
+  ),
+  timeouts: optional('timeouts', timeouts, () => defaults<OriginTimeouts>(timeoutFields), 'How long to wait for them.'),
+});
+
+const edge = message<Omit<Edge, 'name'>>(
+  'Edge',
+  'An edge node that may join. Where it listens is said by the flags of its process.',
+  {
+    location: required(
+      'location',
+      location,
+      'Where it stands; also where a client whose place is unknown is taken to be.',
+    ),
+    trustedProxies: optional(
+      'trustedProxies',
+      list('a list of CIDR blocks', text('a CIDR block such as 10.0.0.0/8'), LIMITS.trustedProxiesPerEdge),
+      () => [],
+      'CIDR blocks of the peers whose X-Forwarded-For and Forwarded fields are believed.',
+    ),
+  },
+);
+
+/** A configuration file. */
+export const configuration = message<Declared>(
+  'Configuration file',
+  'A file may hold some of the resources; several files, and several documents in one file, are put together. A ' +
+    'resource is declared once. Names are 1 to 63 lower-case letters, digits and inner hyphens.',
+  {
+    sites: optional(
+      'sites',
+      named<Site>('a mapping of names to sites', site, LIMITS.sites),
+      () => [],
+      'What is served.',
+    ),
+    pools: optional(
+      'pools',
+      named<Pool>('a mapping of names to pools', pool, LIMITS.pools),
+      () => [],
+      'Where content comes from.',
+    ),
+    edges: optional('edges', named<Edge>('a mapping of names to edges', edge, LIMITS.edges), () => [], 'Who may join.'),
+  },
+);

@@ -1,0 +1,62 @@
+// The one place where an error of a call to the control plane becomes a sentence for people: what, where, what to do.
+import { type ServiceError, status } from '@grpc/grpc-js';
+import { PROBLEMS_METADATA, type Problem, parseProblems } from '../../proto/problems.ts';
+import { clip } from './text.ts';
+
+export function isServiceError(error: unknown): error is ServiceError {
+  return error instanceof Error && 'code' in error && typeof error.code === 'number' && 'details' in error;
+}
+
+/** What the client library says when the connection, not the control plane, is the matter. */
+const NOT_REACHED =
+  /^(?:No connection established|Name resolution failed|Connection dropped|Failed to connect|Protocol error|The connection|Stream refused|read E|write E|socket )/i;
+
+export function sentenceFor(error: ServiceError, address: string): string {
+  const details = clip(error.details, 1000);
+  const plane = `the control plane at ${address}`;
+  switch (error.code) {
+    case status.UNAVAILABLE:
+      if (!NOT_REACHED.test(error.details)) return `${plane} cannot do that now: ${details}`;
+      return (
+        `${plane} cannot be reached (${cause(details)}). Is it running? "meridian up" starts one with everything around ` +
+        'it, "meridian control-plane" starts one alone; --control-plane HOST:PORT names another.'
+      );
+    case status.DEADLINE_EXCEEDED:
+      return `${plane} did not answer in time. Is that its address for administration, and is its store reachable?`;
+    case status.ABORTED:
+      return (
+        `the configuration was changed by someone else at the same moment (${details}). Nothing was changed here: look ` +
+        'at it with "meridian get", then apply again.'
+      );
+    case status.UNIMPLEMENTED:
+      return `${plane} does not know this request: it is of another version than this command, or another program`;
+    case status.RESOURCE_EXHAUSTED:
+      return `a bound was reached: ${details}`;
+    case status.CANCELLED:
+      return `${plane} broke the request off: ${details}`;
+    case status.INVALID_ARGUMENT:
+    case status.NOT_FOUND:
+    case status.ALREADY_EXISTS:
+    case status.FAILED_PRECONDITION:
+    case status.OUT_OF_RANGE:
+    case status.PERMISSION_DENIED:
+    case status.UNAUTHENTICATED:
+      return details;
+    default:
+      return `${plane} failed: ${details}. Its log says more.`;
+  }
+}
+
+function cause(details: string): string {
+  if (details.includes('ECONNREFUSED')) return 'connection refused';
+  if (details.startsWith('Name resolution failed')) return 'no such host';
+  return details.replace(/^No connection established\. Last error: /, '').replace(/ Resolution note:.*$/, '');
+}
+
+/** The problems that came with INVALID_ARGUMENT; undefined when the error is another. */
+export function problemsOf(error: unknown): Problem[] | undefined {
+  if (!isServiceError(error) || error.code !== status.INVALID_ARGUMENT) return undefined;
+  const [bytes] = error.metadata.get(PROBLEMS_METADATA);
+  const problems = bytes instanceof Buffer ? parseProblems(bytes) : undefined;
+  return problems && problems.length > 0 ? problems : undefined;
+}

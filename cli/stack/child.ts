@@ -1,0 +1,98 @@
+// One child process of the local stack: started with its output appended to a log file, ready when it says so over the IPC
+// channel, and ending by itself when that channel closes, so that nothing outlives a killed `meridian up`.
+import { spawn } from 'node:child_process';
+import { closeSync, fstatSync, mkdirSync, openSync, readSync, renameSync, statSync } from 'node:fs';
+import path from 'node:path';
+
+export interface ChildSpec {
+  /** Unique in the stack; also names the log file. */
+  readonly name: string;
+  /** Arguments of this Node.js: a program and its own arguments. */
+  readonly args: readonly string[];
+  readonly logFile: string;
+}
+
+export interface Exit {
+  readonly code: number | null;
+  readonly signal: string | null;
+}
+
+export interface Child {
+  /** Undefined: it could not be started; `exited` says so. */
+  readonly pid: number | undefined;
+  /** Resolves when the child reports `{ready: true}`; stays pending when it never does. */
+  readonly ready: Promise<void>;
+  /** Resolves once, when the process is gone. */
+  readonly exited: Promise<Exit>;
+  signal(signal: 'SIGTERM' | 'SIGKILL'): void;
+}
+
+/** A log that is longer at a start is put aside as NAME.log.1, bytes. */
+const LOG_BYTES = 10 * 1024 * 1024;
+/** How much of a log's end is shown, bytes. */
+const TAIL_BYTES = 4096;
+
+export function spawnChild(spec: ChildSpec): Child {
+  const log = openLog(spec.logFile);
+  // A process group of its own: Ctrl-C at the terminal is for `meridian up`, which then ends its children in order.
+  const child = spawn(process.execPath, [...spec.args], { stdio: ['ignore', log, log, 'ipc'], detached: true });
+  closeSync(log);
+  const ready = Promise.withResolvers<void>();
+  child.on('message', (message: unknown) => {
+    if (typeof message === 'object' && message !== null && 'ready' in message && message.ready === true) {
+      ready.resolve();
+    }
+  });
+  const exited = Promise.withResolvers<Exit>();
+  child.once('exit', (code, signal) => {
+    killGroup(child.pid);
+    exited.resolve({ code, signal });
+  });
+  child.on('error', () => {
+    if (child.pid === undefined) exited.resolve({ code: null, signal: null });
+  });
+  return {
+    pid: child.pid,
+    ready: ready.promise,
+    exited: exited.promise,
+    signal: (signal) => child.kill(signal),
+  };
+}
+
+/** What a child leaves behind when it is killed (etcd, under its wrapper) goes with it. */
+function killGroup(pid: number | undefined): void {
+  if (pid === undefined || process.platform === 'win32') return;
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch {
+    // Nothing was left.
+  }
+}
+
+function openLog(file: string): number {
+  mkdirSync(path.dirname(file), { recursive: true });
+  const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+  if (size > LOG_BYTES) renameSync(file, `${file}.1`);
+  return openSync(file, 'a');
+}
+
+/** The last whole lines of a log, at most `count`; empty when there is none. */
+export function lastLines(file: string, count: number): string[] {
+  let log: number;
+  try {
+    log = openSync(file, 'r');
+  } catch {
+    return [];
+  }
+  try {
+    const start = Math.max(0, fstatSync(log).size - TAIL_BYTES);
+    const buffer = Buffer.alloc(TAIL_BYTES);
+    const length = readSync(log, buffer, 0, TAIL_BYTES, start);
+    const lines = buffer.toString('utf8', 0, length).split('\n');
+    // The first line may have lost its beginning.
+    if (start > 0) lines.shift();
+    return lines.filter((line) => line !== '').slice(-count);
+  } finally {
+    closeSync(log);
+  }
+}

@@ -1,0 +1,96 @@
+// Conditional requests (RFC 9110 section 13): those that the cache sends to validate what it holds, and those of clients that
+// it answers with 304 from what it holds.
+import { combinedField, type FieldList, field } from '../fields.ts';
+import type { StoredHead } from './entry.ts';
+import { parseHttpDate } from './http-date.ts';
+
+/** Fields of a client's request that the cache evaluates itself and replaces by {@link conditionalFields} when it validates. */
+export const CLIENT_CONDITIONS: ReadonlySet<string> = new Set(['if-none-match', 'if-modified-since', 'if-range']);
+
+/** The fields to send to validate `entry` (RFC 9111 section 4.3.1); empty when it has no validator. */
+export function conditionalFields(entry: StoredHead): string[] {
+  const fields: string[] = [];
+  if (entry.etag !== undefined) fields.push('if-none-match', entry.etag);
+  if (entry.lastModified !== undefined && entry.lastModifiedMs !== undefined) {
+    fields.push('if-modified-since', entry.lastModified);
+  }
+  return fields;
+}
+
+/**
+ * Whether a request that `entry` answers is to be answered with 304: RFC 9110 section 13.2.2, steps 3 and 4. If-None-Match,
+ * where there is one, decides alone. Conditions of an answer that is not successful count for nothing (section 13.2.1).
+ */
+export function notModified(method: string, requestFields: FieldList, entry: StoredHead): boolean {
+  if ((method !== 'GET' && method !== 'HEAD') || entry.status < 200 || entry.status > 299) return false;
+  const ifNoneMatch = combinedField(requestFields, 'if-none-match');
+  if (ifNoneMatch !== undefined) return listsTag(ifNoneMatch, entry.etag);
+  const since = combinedField(requestFields, 'if-modified-since');
+  if (since === undefined) return false;
+  // The date that most clients send is the very text that they were given.
+  if (since === entry.lastModified && entry.lastModifiedMs !== undefined) return true;
+  const sinceMs = parseHttpDate(since, entry.receivedAt);
+  // RFC 9111 section 4.3.2: without Last-Modified, Date stands in.
+  return sinceMs !== undefined && (entry.lastModifiedMs ?? entry.dateMs) <= sinceMs;
+}
+
+/** RFC 9110 section 13.1.2: `*`, or a list with a tag that equals `etag` by weak comparison. Broken lists match nothing more. */
+function listsTag(list: string, etag: string | undefined): boolean {
+  if (list.trim() === '*') return true;
+  if (etag === undefined) return false;
+  const wanted = opaque(etag);
+  let at = 0;
+  while (at < list.length) {
+    const character = list[at];
+    if (character === ' ' || character === '\t' || character === ',') {
+      at += 1;
+      continue;
+    }
+    const open = list.startsWith('W/', at) ? at + 2 : at;
+    const close = list[open] === '"' ? list.indexOf('"', open + 1) : -1;
+    if (close === -1) return false;
+    if (list.slice(open, close + 1) === wanted) return true;
+    at = close + 1;
+  }
+  return false;
+}
+
+function opaque(etag: string): string {
+  return etag.startsWith('W/') ? etag.slice(2) : etag;
+}
+
+/**
+ * Whether a 304 speaks of `entry` (RFC 9111 section 4.3.4): its validators are those of `entry`. One that states none is
+ * taken to, more generously than the RFC: exactly one response was named in the request, and many origins leave them out.
+ */
+export function speaksOf(fields304: FieldList, entry: StoredHead): boolean {
+  const etag = field(fields304, 'etag');
+  if (etag !== undefined && entry.etag !== undefined) {
+    // A strong tag names these very bytes: it is not that of an entry known by a weak one.
+    return etag.startsWith('W/') ? opaque(etag) === opaque(entry.etag) : etag === entry.etag;
+  }
+  if (etag !== undefined) return false;
+  const lastModified = field(fields304, 'last-modified');
+  return lastModified === undefined || entry.lastModified === undefined || lastModified === entry.lastModified;
+}
+
+/** RFC 9110 section 15.4.5: what a 304 repeats of the 200 that it stands for, as a copy. */
+export function notModifiedFields(entry: StoredHead): string[] {
+  const kept: string[] = [];
+  for (let i = 0; i < entry.fields.length; i += 2) {
+    const name = entry.fields[i] ?? '';
+    if (REPEATED_IN_304.has(name)) kept.push(name, entry.fields[i + 1] ?? '');
+  }
+  return kept;
+}
+
+/** Last-Modified too: of use where there is no ETag, and harmless elsewhere. */
+const REPEATED_IN_304: ReadonlySet<string> = new Set([
+  'cache-control',
+  'content-location',
+  'date',
+  'etag',
+  'expires',
+  'last-modified',
+  'vary',
+]);

@@ -1,0 +1,158 @@
+// What of a request reaches an origin, and what of an origin's answer reaches a client (RFC 9110 section 7.6). Forwarding
+// fields are written afresh, so that nothing outside the cache key can be smuggled into an answer that is then stored.
+import type { RequestHead } from './admit.ts';
+import { combinedField, type FieldList, field, listMembers } from './fields.ts';
+
+/** RFC 9110 section 7.6.1, with the older fields that still occur. */
+const HOP_BY_HOP: ReadonlySet<string> = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-authentication-info',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]);
+
+/** A Connection field may not remove these: an origin's decision may rest on them (RFC 9110 section 7.6.1, last paragraph). */
+const NEVER_HOP_BY_HOP: ReadonlySet<string> = new Set([
+  'host',
+  'authorization',
+  'cookie',
+  'cache-control',
+  'content-length',
+  'content-type',
+  'date',
+  'set-cookie',
+  'via',
+  'cdn-loop',
+  'forwarded',
+]);
+
+/** Fields by which some origins let a client change method, host or path behind the cache's back. */
+const OVERRIDES: ReadonlySet<string> = new Set([
+  'x-http-method',
+  'x-http-method-override',
+  'x-method-override',
+  'x-original-url',
+  'x-rewrite-url',
+  'x-original-host',
+  'x-host',
+  'x-real-ip',
+  'x-client-ip',
+  'true-client-ip',
+  'cf-connecting-ip',
+]);
+
+const CONDITIONAL: ReadonlySet<string> = new Set([
+  'if-none-match',
+  'if-modified-since',
+  'if-match',
+  'if-unmodified-since',
+  'if-range',
+]);
+
+/** What tells about an origin's software; clients do not need it. */
+const ORIGIN_INTERNALS: ReadonlySet<string> = new Set([
+  'server',
+  'x-powered-by',
+  'x-aspnet-version',
+  'x-aspnetmvc-version',
+  'x-runtime',
+  'x-backend-server',
+  'via',
+]);
+
+export interface ForwardContext {
+  readonly edge: string;
+  readonly authority: string;
+  /** The client's address as X-Forwarded-For is to say it: the believed chain with the peer at its end. */
+  readonly forwardedFor: string;
+  /**
+   * "cacheable": the answer may be stored, so nothing that only this client means (conditions, a range) goes along;
+   * "bypass": the request goes through as it is.
+   */
+  readonly mode: 'cacheable' | 'bypass';
+  /** Conditions of the cache's own, to revalidate what it holds. */
+  readonly conditions: FieldList;
+}
+
+/** The field list for the origin, flat. Content-Length stays; the client of the origin frames the body afresh. */
+export function forwardRequestFields(request: RequestHead, context: ForwardContext): string[] {
+  const { fields } = request;
+  const named = connectionNamed(fields);
+  const out: string[] = ['host', context.authority];
+  for (let i = 0; i < fields.length; i += 2) {
+    const name = fields[i] ?? '';
+    if (name === 'host' || name === 'expect' || name === 'via' || name === 'cdn-loop' || name === 'forwarded') continue;
+    if (HOP_BY_HOP.has(name) || named?.has(name) || OVERRIDES.has(name) || name.startsWith('x-forwarded-')) continue;
+    if (context.mode === 'cacheable' && (CONDITIONAL.has(name) || name === 'range')) continue;
+    out.push(name, fields[i + 1] ?? '');
+  }
+  for (const part of context.conditions) out.push(part);
+  const via = combinedField(fields, 'via');
+  const loop = combinedField(fields, 'cdn-loop');
+  const received = `1.${request.minor} ${context.edge}`;
+  out.push('via', via === undefined ? received : `${via}, ${received}`);
+  out.push('cdn-loop', loop === undefined ? loopToken(context.edge) : `${loop}, ${loopToken(context.edge)}`);
+  out.push('x-forwarded-for', context.forwardedFor);
+  out.push('x-forwarded-proto', request.scheme);
+  out.push('x-forwarded-host', context.authority);
+  return out;
+}
+
+/** This edge's name in CDN-Loop (RFC 8586). */
+export function loopToken(edge: string): string {
+  return `meridian-${edge}`;
+}
+
+/** The chain for X-Forwarded-For: what a trusted peer said, then the peer itself; what others say is dropped. */
+export function forwardedFor(request: RequestHead, peerTrusted: boolean): string {
+  const said = peerTrusted ? combinedField(request.fields, 'x-forwarded-for') : undefined;
+  return said === undefined || said === '' ? request.peer : `${said}, ${request.peer}`;
+}
+
+/**
+ * An origin's answer as it may be stored and sent: no hop-by-hop fields, nothing about the origin's software, and a Date
+ * (RFC 9110 section 6.6.1 asks a recipient with a clock to add a missing one; `date` is that).
+ */
+export function responseFields(fields: FieldList, date: string): string[] {
+  const named = connectionNamed(fields);
+  const out: string[] = [];
+  let dated = false;
+  for (let i = 0; i < fields.length; i += 2) {
+    const name = fields[i] ?? '';
+    if (HOP_BY_HOP.has(name) || named?.has(name) || ORIGIN_INTERNALS.has(name)) continue;
+    if (name === 'date') dated = true;
+    out.push(name, fields[i + 1] ?? '');
+  }
+  if (!dated) out.push('date', date);
+  return out;
+}
+
+function connectionNamed(fields: FieldList): ReadonlySet<string> | undefined {
+  const connection = combinedField(fields, 'connection');
+  if (connection === undefined || connection === 'keep-alive' || connection === 'close') return undefined;
+  const named = new Set<string>();
+  for (const member of listMembers(connection)) {
+    const name = member.toLowerCase();
+    if (!NEVER_HOP_BY_HOP.has(name) && !name.startsWith('x-forwarded-')) named.add(name);
+  }
+  return named;
+}
+
+export type BodyFraming =
+  | { readonly kind: 'length'; readonly length: number }
+  | { readonly kind: 'chunked' }
+  | { readonly kind: 'malformed'; readonly detail: string };
+
+/** How an origin's answer is framed towards the client: by its Content-Length where it has one, else in chunks. */
+export function responseFraming(fields: FieldList): BodyFraming {
+  const value = field(fields, 'content-length');
+  if (value === undefined) return { kind: 'chunked' };
+  if (!/^\d{1,15}$/.test(value)) return { kind: 'malformed', detail: `Content-Length "${value.slice(0, 40)}"` };
+  return { kind: 'length', length: Number(value) };
+}

@@ -1,0 +1,204 @@
+// The access log: one JSON object a line for each exchange, off the request's path. The path only appends to an array; lines
+// are made in batches between events, and pino's buffered destination writes them in the background.
+//
+//   edge         name of this edge                        cache        Cache-Status of the answer (RFC 9211)
+//   time         when the request came, ISO 8601, UTC     outcome      hit, stale, revalidated, miss, bypass or none
+//   client       client's address                         site         site that was asked, if one was
+//   method       request method                           origin       origin that answered, if one did
+//   host         canonical host, or what was sent         failure      stable code of what went wrong, if anything
+//   target       path and query                           user_agent   User-Agent of the request
+//   status       status of the answer                     referer      Referer of the request
+//   bytes        bytes of the body sent                   version      revision of the snapshot that served
+//   duration_ms  request's arrival to answer's end
+//
+// Absent values are left out. Long texts are cut. Whatever the destination does (a full disk, a reader that went away or
+// stands still), requests go on: what does not fit the buffers is dropped and counted, and the failure is logged once a
+// minute at most. A regular file is appended to, and opened anew by `reopen` after it was rotated.
+import pino from 'pino';
+import type { Clock, Timer } from '../../infra/runtime/clock.ts';
+import type { Log } from '../../infra/runtime/log.ts';
+import type { Counter, Metrics } from '../../infra/runtime/metrics.ts';
+import type { Random } from '../../infra/runtime/random.ts';
+
+export interface AccessRecord {
+  /** Unix milliseconds. */
+  readonly time: number;
+  readonly client: string;
+  readonly method: string;
+  readonly host: string;
+  readonly target: string;
+  readonly status: number;
+  readonly bytes: number;
+  /** Milliseconds. */
+  readonly durationMs: number;
+  readonly cache: string | undefined;
+  readonly outcome: string | undefined;
+  readonly site: string | undefined;
+  readonly origin: string | undefined;
+  readonly failure: string | undefined;
+  readonly userAgent: string | undefined;
+  readonly referer: string | undefined;
+  readonly version: number | undefined;
+}
+
+export interface AccessLogOptions {
+  readonly edge: string;
+  /** A file's path, or a file descriptor (1: standard output). */
+  readonly destination: string | number;
+  /** Share of exchanges that are logged, 0..1. */
+  readonly sample: number;
+}
+
+export interface AccessLogPorts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly metrics: Metrics;
+}
+
+/** Records that wait to be made into lines. */
+const MAX_RECORDS = 10_000;
+/** Lines made between two events. */
+const BATCH = 500;
+/** Lines are handed to the system in pieces of about this size, bytes. */
+const PIECE_BYTES = 8 * 1024;
+/** Lines that wait to be written, bytes. */
+const MAX_BUFFER_BYTES = 8 * 1024 * 1024;
+const FLUSH_MS = 1_000;
+const COMPLAIN_MS = 60_000;
+const MAX_TEXT = 512;
+const MAX_TARGET = 2_048;
+
+type Destination = ReturnType<typeof pino.destination>;
+
+export class AccessLog {
+  readonly #options: AccessLogOptions;
+  readonly #ports: AccessLogPorts;
+  readonly #destination: Destination;
+  readonly #dropped: Counter;
+  readonly #flusher: Timer;
+  #records: AccessRecord[] = [];
+  #scheduled = false;
+  /** The reader of a pipe went away: nothing more can be written. */
+  #broken = false;
+  #closed = false;
+  #complainedAt = Number.NEGATIVE_INFINITY;
+
+  private constructor(options: AccessLogOptions, ports: AccessLogPorts, destination: Destination) {
+    this.#options = options;
+    this.#ports = ports;
+    this.#destination = destination;
+    this.#dropped = ports.metrics.counter(
+      'meridian_edge_access_log_dropped_total',
+      'Lines lost to a slow destination.',
+    );
+    destination.on('error', (error: NodeJS.ErrnoException) => this.#failed(error));
+    destination.on('drop', () => this.#dropped.add());
+    this.#flusher = ports.clock.every(FLUSH_MS, () => destination.flush());
+  }
+
+  /** Rejects with a message for the operator when the destination cannot be opened. */
+  static async open(options: AccessLogOptions, ports: AccessLogPorts): Promise<AccessLog> {
+    const destination = pino.destination({
+      dest: options.destination,
+      sync: false,
+      append: true,
+      minLength: PIECE_BYTES,
+      maxLength: MAX_BUFFER_BYTES,
+    });
+    await new Promise<void>((resolve, reject) => {
+      destination.once('ready', resolve);
+      destination.once('error', (error: Error) =>
+        reject(new Error(`the access log ${options.destination} cannot be opened: ${error.message}`, { cause: error })),
+      );
+    });
+    return new AccessLog(options, ports, destination);
+  }
+
+  /** Takes one exchange. Never throws and never waits. */
+  log(record: AccessRecord): void {
+    const { sample } = this.#options;
+    if (sample < 1 && this.#ports.random.next() >= sample) return;
+    if (this.#broken || this.#closed || this.#records.length >= MAX_RECORDS) {
+      this.#dropped.add();
+      return;
+    }
+    this.#records.push(record);
+    this.#schedule();
+  }
+
+  /** Goes on in a new file of the same path: call when the file was moved away. No effect on a file descriptor. */
+  reopen(): void {
+    if (typeof this.#options.destination === 'string' && !this.#closed) this.#destination.reopen();
+  }
+
+  /** Writes what was taken so far, then closes. Resolves in any case, when that is done or has failed. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#flusher.cancel();
+    this.#write(this.#records);
+    this.#records = [];
+    if (this.#broken) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#destination.once('close', resolve);
+    this.#destination.once('error', () => resolve());
+    this.#destination.end();
+    await promise;
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(() => {
+      this.#scheduled = false;
+      if (this.#closed) return;
+      const batch = this.#records;
+      this.#records = batch.length > BATCH ? batch.splice(BATCH) : [];
+      this.#write(batch);
+      if (this.#records.length > 0) this.#schedule();
+    });
+  }
+
+  #write(records: readonly AccessRecord[]): void {
+    for (const record of records) this.#destination.write(`${line(this.#options.edge, record)}\n`);
+  }
+
+  #failed(error: NodeJS.ErrnoException): void {
+    if (error.code === 'EPIPE') {
+      this.#broken = true;
+      this.#flusher.cancel();
+    }
+    const now = this.#ports.clock.monotonic();
+    if (now - this.#complainedAt < COMPLAIN_MS) return;
+    this.#complainedAt = now;
+    const fields = { destination: this.#options.destination, err: error };
+    this.#ports.log.error(fields, 'the access log cannot be written; lines that do not fit its buffer are dropped');
+  }
+}
+
+function line(edge: string, record: AccessRecord): string {
+  return JSON.stringify({
+    edge,
+    time: new Date(record.time).toISOString(),
+    client: record.client,
+    method: record.method,
+    host: cut(record.host, MAX_TEXT),
+    target: cut(record.target, MAX_TARGET),
+    status: record.status,
+    bytes: record.bytes,
+    duration_ms: Math.round(record.durationMs * 1_000) / 1_000,
+    cache: record.cache,
+    outcome: record.outcome,
+    site: record.site,
+    origin: record.origin,
+    failure: record.failure,
+    user_agent: cut(record.userAgent, MAX_TEXT),
+    referer: cut(record.referer, MAX_TEXT),
+    version: record.version,
+  });
+}
+
+function cut(text: string | undefined, length: number): string | undefined {
+  return text === undefined || text.length <= length ? text : `${text.slice(0, length)}…`;
+}

@@ -1,0 +1,71 @@
+// Counts every exchange and hands it to the access log.
+
+import type { Clock } from '../../infra/runtime/clock.ts';
+import type { Counter, Metrics } from '../../infra/runtime/metrics.ts';
+import type { EdgeStatistics } from '../../proto/gen/meridian/v1/edge.ts';
+import type { CacheStore } from '../decide/cache/entry.ts';
+import { FAILURES, type FailureCode } from '../decide/errors.ts';
+import type { CacheOutcome, Ledger, Settled } from '../ports.ts';
+
+const OUTCOMES: readonly CacheOutcome[] = ['hit', 'stale', 'revalidated', 'miss', 'bypass', 'none'];
+
+/** Receives each exchange when it is over; must return at once. */
+export type AccessSink = (exchange: Settled, bytes: number, durationMs: number) => void;
+
+export class CountingLedger implements Ledger {
+  readonly #clock: Clock;
+  readonly #sink: AccessSink | undefined;
+  readonly #startedAt: number;
+  readonly #outcomes: Readonly<Record<CacheOutcome, Counter>>;
+  readonly #failures: Readonly<Record<string, Counter>>;
+  readonly #bytes: Counter;
+  readonly #brokenOff: Readonly<Record<'origin-failed' | 'client-gone', Counter>>;
+
+  constructor(metrics: Metrics, clock: Clock, sink: AccessSink | undefined) {
+    this.#clock = clock;
+    this.#sink = sink;
+    this.#startedAt = clock.monotonic();
+    const requests = 'Requests answered, by what the cache had to do with it.';
+    this.#outcomes = Object.fromEntries(
+      OUTCOMES.map((cache) => [cache, metrics.counter('meridian_requests_total', requests, { cache })]),
+    ) as Record<CacheOutcome, Counter>;
+    const failures = 'Requests that failed, by stable code and who is at fault.';
+    this.#failures = Object.fromEntries(
+      Object.entries(FAILURES).map(([code, { source }]) => [
+        code,
+        metrics.counter('meridian_failures_total', failures, { code, source }),
+      ]),
+    );
+    this.#bytes = metrics.counter('meridian_body_bytes_total', 'Bytes of bodies sent to clients.');
+    const broken = 'Answers that did not reach their end, by who left.';
+    this.#brokenOff = {
+      'origin-failed': metrics.counter('meridian_broken_answers_total', broken, { by: 'origin' }),
+      'client-gone': metrics.counter('meridian_broken_answers_total', broken, { by: 'client' }),
+    };
+  }
+
+  record(exchange: Settled, end: 'complete' | 'origin-failed' | 'client-gone', bytes: number): void {
+    this.#outcomes[exchange.outcome].add();
+    this.#bytes.add(bytes);
+    if (exchange.failure) this.#failures[exchange.failure.code]?.add();
+    if (end !== 'complete') this.#brokenOff[end].add();
+    this.#sink?.(exchange, bytes, this.#clock.monotonic() - exchange.startedAt);
+  }
+
+  /** What a heartbeat tells the control plane. */
+  statistics(cache: CacheStore): EdgeStatistics {
+    const count = (...outcomes: CacheOutcome[]) =>
+      outcomes.reduce((sum, name) => sum + this.#outcomes[name].value(), 0);
+    const { objects, bytes } = cache.stats();
+    const failed = (Object.keys(FAILURES) as FailureCode[]).filter((code) => FAILURES[code].status >= 500);
+    return {
+      requests: count(...OUTCOMES),
+      hits: count('hit', 'stale', 'revalidated'),
+      misses: count('miss'),
+      errors: failed.reduce((sum, code) => sum + (this.#failures[code]?.value() ?? 0), 0),
+      cacheObjects: objects,
+      cacheBytes: bytes,
+      uptimeS: Math.floor((this.#clock.monotonic() - this.#startedAt) / 1000),
+    };
+  }
+}

@@ -1,0 +1,275 @@
+// HTTP/1.1 from clients, on Node's own server in its strict mode. Framing is settled here (RFC 9112): what the parser refuses
+// is answered and closed before the pipeline hears of it.
+import http from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { Clock } from '../../infra/runtime/clock.ts';
+import type { RequestHead } from '../decide/admit.ts';
+import { type FailureCode, failureResponse } from '../decide/errors.ts';
+import type { FieldList } from '../decide/fields.ts';
+import type { ClientPort, RequestBody } from '../ports.ts';
+
+export interface ListenerLimits {
+  /** Request line and fields together, bytes. */
+  readonly headBytes: number;
+  readonly fieldCount: number;
+  /** From the first byte of a request to the end of its head, milliseconds. */
+  readonly headMs: number;
+  /** From the first byte of a request to the end of its body, milliseconds. */
+  readonly requestMs: number;
+  /** How long a connection may be idle between requests, milliseconds. */
+  readonly idleMs: number;
+  readonly connections: number;
+  /** An unread body up to this size is drained, so that the connection can be used again; beyond it, it is closed. */
+  readonly drainBytes: number;
+}
+
+export const DEFAULT_LISTENER_LIMITS: ListenerLimits = {
+  headBytes: 32 * 1024,
+  fieldCount: 128,
+  headMs: 10_000,
+  requestMs: 300_000,
+  idleMs: 60_000,
+  connections: 10_000,
+  drainBytes: 64 * 1024,
+};
+
+export interface ListenerEvents {
+  onExchange(client: ClientPort): void;
+  /** The parser refused a request, or a connection came above the limit. */
+  onRefused(code: FailureCode | 'too-many-connections' | 'underscore-field', detail: string): void;
+}
+
+export interface Listener {
+  readonly port: number;
+  /** Stops accepting, closes idle connections, waits up to `graceMs` for answers in flight, then closes the rest. */
+  stop(clock: Clock, graceMs: number): Promise<void>;
+}
+
+/** `port` 0 takes any free one. Rejects with a sentence that says what to do when the address cannot be had. */
+export function listen(
+  address: { readonly host: string; readonly port: number },
+  events: ListenerEvents,
+  limits: ListenerLimits = DEFAULT_LISTENER_LIMITS,
+): Promise<Listener> {
+  const server = http.createServer({
+    insecureHTTPParser: false,
+    requireHostHeader: false,
+    maxHeaderSize: limits.headBytes,
+    headersTimeout: limits.headMs,
+    requestTimeout: limits.requestMs,
+    keepAliveTimeout: limits.idleMs,
+    connectionsCheckingInterval: 1_000,
+    noDelay: true,
+  });
+  // Node would drop fields beyond its count without a word; ours is checked instead.
+  server.maxHeadersCount = 0;
+  server.maxConnections = limits.connections;
+  const accept = (expectsContinue: boolean) => (req: http.IncomingMessage, res: http.ServerResponse) => {
+    const client = new HttpClient(req, res, expectsContinue, limits, events);
+    if (req.rawHeaders.length / 2 > limits.fieldCount) {
+      events.onRefused('fields-too-large', `${req.rawHeaders.length / 2} fields`);
+      client.refuse('fields-too-large');
+    } else {
+      events.onExchange(client);
+    }
+  };
+  server.on('request', accept(false));
+  server.on('checkContinue', accept(true));
+  server.on('checkExpectation', (req, res) => {
+    events.onRefused('expectation-failed', 'an expectation other than 100-continue');
+    new HttpClient(req, res, false, limits, events).refuse('expectation-failed');
+  });
+  server.on('connect', (_req, socket) => {
+    events.onRefused('method-not-allowed', 'CONNECT');
+    refuseRaw(socket, 'method-not-allowed');
+  });
+  server.on('drop', () => events.onRefused('too-many-connections', `more than ${limits.connections} connections`));
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    // A connection that is simply gone, or one in the middle of an answer, cannot be told anything.
+    if (error.code === 'ECONNRESET' || !socket.writable || answering(socket)) {
+      socket.destroy();
+      return;
+    }
+    const code = parserFailure(error.code);
+    events.onRefused(code, `${error.code}: ${error.message}`);
+    refuseRaw(socket, code);
+  });
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(error, address)));
+    server.listen({ host: address.host, port: address.port, backlog: 1_024 }, () => {
+      const { port } = server.address() as AddressInfo;
+      resolve({ port, stop: (clock, graceMs) => stopServer(server, clock, graceMs) });
+    });
+  });
+}
+
+function parserFailure(code: string | undefined): FailureCode {
+  if (code === 'HPE_HEADER_OVERFLOW') return 'fields-too-large';
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return 'request-timeout';
+  return 'malformed-request';
+}
+
+function answering(socket: Duplex): boolean {
+  const current = (socket as Duplex & { _httpMessage?: http.ServerResponse | null })._httpMessage;
+  return current?.headersSent === true;
+}
+
+/** Answers on a socket whose request never became one, then closes it. */
+function refuseRaw(socket: Duplex, code: FailureCode): void {
+  const { status, fields, body } = failureResponse(code);
+  let head = `HTTP/1.1 ${status} ${http.STATUS_CODES[status]}\r\n`;
+  for (let i = 0; i < fields.length; i += 2) head += `${fields[i]}: ${fields[i + 1]}\r\n`;
+  socket.end(`${head}content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`, () =>
+    socket.destroy(),
+  );
+}
+
+function listenError(error: NodeJS.ErrnoException, { host, port }: { host: string; port: number }): Error {
+  if (error.code === 'EADDRINUSE') {
+    return new Error(`cannot listen on ${host}:${port}: the port is in use; stop what uses it or choose another`);
+  }
+  if (error.code === 'EACCES')
+    return new Error(`cannot listen on ${host}:${port}: not permitted; choose a port above 1023`);
+  return new Error(`cannot listen on ${host}:${port}: ${error.message}`);
+}
+
+async function stopServer(server: http.Server, clock: Clock, graceMs: number): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  server.closeIdleConnections();
+  const timer = clock.after(graceMs, () => server.closeAllConnections());
+  await closed;
+  timer.cancel();
+}
+
+class HttpClient implements ClientPort {
+  readonly request: RequestHead;
+  readonly body: RequestBody | undefined;
+  readonly #req: http.IncomingMessage;
+  readonly #res: http.ServerResponse;
+  readonly #limits: ListenerLimits;
+  onDrain: (() => void) | undefined = undefined;
+  onGone: (() => void) | undefined = undefined;
+
+  constructor(
+    req: http.IncomingMessage,
+    res: http.ServerResponse,
+    expectsContinue: boolean,
+    limits: ListenerLimits,
+    events: ListenerEvents,
+  ) {
+    this.#req = req;
+    this.#res = res;
+    this.#limits = limits;
+    res.sendDate = false;
+    this.body = requestBody(req, res, expectsContinue);
+    this.request = {
+      method: req.method ?? '',
+      target: req.url ?? '',
+      fields: requestFields(req.rawHeaders, events),
+      minor: req.httpVersionMinor,
+      scheme: 'http',
+      peer: peerAddress(req.socket),
+      hasBody: this.body !== undefined,
+    };
+    res.on('drain', () => this.onDrain?.());
+    res.on('close', () => {
+      if (!res.writableFinished) this.onGone?.();
+    });
+    // Errors of the connection show as 'close'; without a listener they would end the process.
+    res.on('error', () => undefined);
+    req.on('error', () => undefined);
+  }
+
+  answer(status: number, fields: FieldList, body: Buffer | undefined, length: number | undefined): void {
+    this.#head(status, fields, length);
+    this.#res.end(this.request.method === 'HEAD' ? undefined : body);
+  }
+
+  inform(status: number, fields: FieldList): void {
+    if (status !== 103 || this.request.minor === 0) return;
+    const links: string[] = [];
+    for (let i = 0; i < fields.length; i += 2) if (fields[i] === 'link') links.push(fields[i + 1] ?? '');
+    if (links.length > 0) this.#res.writeEarlyHints({ link: links });
+  }
+
+  begin(status: number, fields: FieldList, length: number | undefined): void {
+    this.#head(status, fields, length);
+    this.#res.flushHeaders();
+  }
+
+  write(chunk: Uint8Array): boolean {
+    return this.#res.write(chunk);
+  }
+
+  end(): void {
+    this.#res.end();
+  }
+
+  abort(): void {
+    this.#res.destroy();
+  }
+
+  refuse(code: FailureCode): void {
+    const { status, fields, body } = failureResponse(code);
+    this.#res.shouldKeepAlive = false;
+    this.answer(status, fields, Buffer.from(body), Buffer.byteLength(body));
+  }
+
+  #head(status: number, fields: FieldList, length: number | undefined): void {
+    const lines: string[] = [];
+    for (let i = 0; i < fields.length; i += 2) {
+      if (fields[i] !== 'content-length') lines.push(fields[i] ?? '', fields[i + 1] ?? '');
+    }
+    // RFC 9110 section 8.6: none on 1xx and 204; on 304 only what a 200 would have, which is not known here.
+    if (length !== undefined && status !== 204 && status !== 304) lines.push('content-length', String(length));
+    if (this.#leavesBodyUnread()) this.#res.shouldKeepAlive = false;
+    this.#res.writeHead(status, lines);
+  }
+
+  /** Whether a body is still to come that is too long (or of unknown length) to drain before the next request. */
+  #leavesBodyUnread(): boolean {
+    const { body } = this;
+    if (!body || body.consumed || this.#req.complete) return false;
+    return body.length === undefined || body.length > this.#limits.drainBytes;
+  }
+}
+
+function requestBody(
+  req: http.IncomingMessage,
+  res: http.ServerResponse,
+  expectsContinue: boolean,
+): RequestBody | undefined {
+  const declared = req.headers['content-length'];
+  const chunked = req.headers['transfer-encoding'] !== undefined;
+  if (!chunked && (declared === undefined || Number(declared) === 0)) return undefined;
+  let consumed = false;
+  return {
+    length: chunked ? undefined : Number(declared),
+    get consumed() {
+      return consumed;
+    },
+    stream() {
+      consumed = true;
+      if (expectsContinue) res.writeContinue();
+      return req;
+    },
+  };
+}
+
+/** Lower-cases names; drops fields with "_", which many origins cannot tell from "-" (counted). */
+function requestFields(raw: readonly string[], events: ListenerEvents): string[] {
+  const fields: string[] = [];
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = (raw[i] ?? '').toLowerCase();
+    if (name.includes('_')) events.onRefused('underscore-field', `field ${name.slice(0, 64)} dropped`);
+    else fields.push(name, raw[i + 1] ?? '');
+  }
+  return fields;
+}
+
+/** IPv4 peers of a dual-stack socket show as IPv6-mapped. */
+function peerAddress(socket: Socket): string {
+  const address = socket.remoteAddress ?? '';
+  return address.startsWith('::ffff:') ? address.slice(7) : address;
+}

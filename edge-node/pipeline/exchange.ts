@@ -1,0 +1,103 @@
+// One request and its answer: what was decided so far. Steps write here and read what steps before them wrote; the table
+// guarantees the order. One object for each request, made by the listener, with every member present from the start.
+import type { Admitted, RequestHead } from '../decide/admit.ts';
+import type { CacheDetail } from '../decide/cache/cache-status.ts';
+import type { CacheEntry, StoredHead } from '../decide/cache/entry.ts';
+import type { StaleReason } from '../decide/cache/freshness.ts';
+import type { BypassReason, RequestClass } from '../decide/cache/request.ts';
+import { clientAddress } from '../decide/client-address.ts';
+import type { CompiledOrigin, CompiledRoute, CompiledSite } from '../decide/compile.ts';
+import type { Failure } from '../decide/errors.ts';
+import { combinedField, type FieldList } from '../decide/fields.ts';
+import type { CacheOutcome, ClientPort, Serving, Settled } from '../ports.ts';
+import type { Tee } from './tee.ts';
+
+/** Why the request goes to an origin. */
+export type Forward = 'uri-miss' | 'vary-miss' | 'purged' | StaleReason | BypassReason;
+
+/** An origin's answer, head only: the body flows through the tee. */
+export interface OriginAnswer {
+  readonly status: number;
+  /** As an origin sent them. */
+  readonly received: FieldList;
+  /** As they may be stored and sent on. */
+  readonly fields: FieldList;
+  readonly requestedAt: number;
+  readonly receivedAt: number;
+}
+
+const nobody = (): boolean => false;
+
+export class Exchange implements Settled {
+  #clientAddress: string | undefined = undefined;
+  readonly client: ClientPort;
+  readonly request: RequestHead;
+  /** Monotonic milliseconds. */
+  readonly startedAt: number;
+
+  // admit
+  serving: Serving | undefined = undefined;
+  admitted: Admitted | undefined = undefined;
+  // route
+  site: CompiledSite | undefined = undefined;
+  route: CompiledRoute | undefined = undefined;
+  // lookUp
+  requestClass: RequestClass | undefined = undefined;
+  key = '';
+  /** What the answer is made from, when it comes from the cache. */
+  entry: CacheEntry | undefined = undefined;
+  /** What is stored but may not be served without asking the origin. */
+  stale: CacheEntry | undefined = undefined;
+  staleAllowed = false;
+  forward: Forward = 'uri-miss';
+  forwardDetail: CacheDetail | undefined = undefined;
+  /** The conditions in the request to the origin are the cache's own. */
+  revalidating = false;
+  /** The client's conditions stayed here, to be judged against the origin's answer. */
+  conditionsHeld = false;
+  // choose
+  candidates: readonly CompiledOrigin[] | undefined = undefined;
+  attempt = 0;
+  origin: CompiledOrigin | undefined = undefined;
+  // fetch
+  tee: Tee | undefined = undefined;
+  answer: OriginAnswer | undefined = undefined;
+  /** The purge barrier as it stood when the request to the origin was sent. */
+  barrier = 0;
+  // store
+  stored = false;
+  /** The head made of the origin's answer. */
+  freshHead: StoredHead | undefined = undefined;
+  // respond, refuse
+  outcome: CacheOutcome = 'none';
+  failure: Failure | undefined = undefined;
+  status = 0;
+  cacheStatus: string | undefined = undefined;
+  responded = false;
+  finished = false;
+
+  constructor(client: ClientPort, startedAt: number) {
+    this.client = client;
+    this.request = client.request;
+    this.startedAt = startedAt;
+  }
+
+  /** The client's own address, found when first asked for. */
+  addressOfClient(): string {
+    if (this.#clientAddress === undefined) {
+      const { fields, peer } = this.request;
+      const said = {
+        xForwardedFor: combinedField(fields, 'x-forwarded-for'),
+        forwarded: combinedField(fields, 'forwarded'),
+      };
+      this.#clientAddress = clientAddress(peer, said, this.serving?.isTrusted ?? nobody);
+    }
+    return this.#clientAddress;
+  }
+}
+
+/** What a step before this one must have left; its absence is a defect of the table, not of the request. */
+export function required<T>(value: T | undefined, what: string): T {
+  if (value === undefined) throw new Error(`the exchange has no ${what} at this step`);
+  return value;
+}

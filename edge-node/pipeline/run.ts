@@ -1,0 +1,56 @@
+// The interpreter of the table: runs steps until one waits or the exchange is done. A step that waits continues by `resume`.
+// Nothing here allocates: a cache hit passes from `admit` to `respond` in one synchronous call.
+import { failure } from '../decide/errors.ts';
+import type { Ports } from '../ports.ts';
+import type { Exchange } from './exchange.ts';
+import type { Next, Outcome, Step, TABLE } from './table.ts';
+
+export type StepFunction<S extends Step> = (x: Exchange, engine: Engine) => Outcome<S>;
+
+/** One function for each step of the table. */
+export type Steps = { readonly [S in Step]: StepFunction<S> };
+
+type WaitingStep = { [S in Step]: (typeof TABLE)[S] extends { readonly waits: true } ? S : never }[Step];
+
+export interface Engine {
+  readonly ports: Ports;
+  /** Begins an exchange. */
+  start(x: Exchange): void;
+  /** Continues an exchange after step `from`, which waited. */
+  resume<S extends WaitingStep>(x: Exchange, from: S, next: Next<S>): void;
+}
+
+export function createEngine(ports: Ports, steps: Steps): Engine {
+  const engine: Engine = {
+    ports,
+    start: (x) => advance(x, 'admit'),
+    resume: (x, _from, next) => advance(x, next),
+  };
+
+  function advance(x: Exchange, from: Step): void {
+    let step: Step | 'wait' | 'done' = from;
+    try {
+      while (step !== 'wait' && step !== 'done') step = steps[step](x, engine);
+    } catch (error) {
+      fail(x, step, error);
+    }
+  }
+
+  /** A defect: the client gets an answer if none was begun, the log gets the rest. */
+  function fail(x: Exchange, step: string, error: unknown): void {
+    ports.log.error({ err: error, step, target: x.request.target }, 'a step failed; this is a defect of Meridian');
+    x.failure = failure('internal', `step ${step} failed`);
+    if (x.tee) x.tee.abort();
+    if (x.responded) {
+      x.client.abort();
+      return;
+    }
+    try {
+      steps.refuse(x, engine);
+    } catch {
+      x.client.abort();
+    }
+  }
+
+  return engine;
+}

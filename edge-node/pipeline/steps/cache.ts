@@ -1,0 +1,126 @@
+// lookUp, refresh, store: what the cache has for a request, and what it makes of an origin's answer.
+import { makeHead, type StoredHead } from '../../decide/cache/entry.ts';
+import { judge } from '../../decide/cache/freshness.ts';
+import { cacheKey, purgeName } from '../../decide/cache/key.ts';
+import { refreshHead } from '../../decide/cache/refresh.ts';
+import { classifyRequest, invalidates } from '../../decide/cache/request.ts';
+import { decideStore, type StoreDecision } from '../../decide/cache/storable.ts';
+import { selectVariant } from '../../decide/cache/vary.ts';
+import { failure } from '../../decide/errors.ts';
+import { responseFraming } from '../../decide/forward.ts';
+import type { Ports } from '../../ports.ts';
+import { type Exchange, type OriginAnswer, required } from '../exchange.ts';
+import type { StepFunction } from '../run.ts';
+
+export const lookUp: StepFunction<'lookUp'> = (x, { ports }) => {
+  const { method, fields, scheme } = x.request;
+  const admitted = required(x.admitted, 'admission');
+  x.requestClass = classifyRequest(method, fields, required(x.route, 'route').cache);
+  x.key = cacheKey(scheme, admitted.authority, admitted.target);
+  if (x.requestClass.kind === 'bypass') {
+    x.outcome = 'bypass';
+    x.forward = x.requestClass.reason;
+    return 'choose';
+  }
+  x.outcome = 'miss';
+  const variants = ports.cache.find(x.key);
+  const entry = variants.length === 0 ? undefined : selectVariant(variants, fields);
+  const { directives } = x.requestClass;
+  if (!entry) {
+    x.forward = variants.length === 0 ? 'uri-miss' : 'vary-miss';
+    return directives.onlyIfCached ? notCached(x) : 'choose';
+  }
+  if (ports.barrier.covers(entry.head.barrier, entry.host, entry.purgeTarget)) {
+    ports.cache.removeEntry(entry);
+    x.forward = 'purged';
+    return directives.onlyIfCached ? notCached(x) : 'choose';
+  }
+  const judgement = judge(entry.head, directives, ports.clock.now());
+  if (judgement.kind === 'fresh') {
+    ports.cache.touch(entry);
+    x.entry = entry;
+    x.outcome = 'hit';
+    return 'respond';
+  }
+  x.stale = entry;
+  x.staleAllowed = judgement.mayServeStale;
+  x.forward = judgement.reason;
+  return directives.onlyIfCached ? notCached(x) : 'choose';
+};
+
+/** RFC 9111 section 5.2.1.7. */
+function notCached(x: Exchange): 'refuse' {
+  x.failure = failure('not-cached', `only-if-cached, and the cache says ${x.forward}`);
+  return 'refuse';
+}
+
+export const refresh: StepFunction<'refresh'> = (x, { ports }) => {
+  const answer = required(x.answer, 'answer');
+  const stale = required(x.stale, 'stale entry');
+  const decision = refreshHead({
+    entry: stale.head,
+    fields304: answer.fields,
+    requestFields: x.request.fields,
+    policy: required(x.route, 'route').cache,
+    requestedAt: answer.requestedAt,
+    receivedAt: answer.receivedAt,
+    barrier: x.barrier,
+  });
+  if (decision.kind === 'mismatch') {
+    // Ask again, for the whole this time.
+    x.tee?.abort();
+    x.stale = undefined;
+    return 'fetch';
+  }
+  x.outcome = 'revalidated';
+  x.entry = stale;
+  x.freshHead = decision.head;
+  if (decision.kind === 'refresh') ports.cache.refresh(stale, decision.head);
+  else if (decision.remove) ports.cache.removeEntry(stale);
+  return 'respond';
+};
+
+export const store: StepFunction<'store'> = (x, { ports }) => {
+  const answer = required(x.answer, 'answer');
+  const tee = required(x.tee, 'tee');
+  const framing = responseFraming(answer.fields);
+  if (framing.kind === 'malformed') {
+    tee.abort();
+    x.failure = failure('origin-malformed', framing.detail);
+    return 'refuse';
+  }
+  if (invalidates(x.request.method, answer.status)) ports.cache.remove(x.key);
+  const decision = decideStore({
+    method: x.request.method,
+    requestFields: x.request.fields,
+    status: answer.status,
+    responseFields: answer.fields,
+    policy: required(x.route, 'route').cache,
+    requestedAt: answer.requestedAt,
+    receivedAt: answer.receivedAt,
+  });
+  x.freshHead = headOf(x, answer, decision);
+  if (decision.kind === 'store')
+    openWriter(x, ports, x.freshHead, framing.kind === 'length' ? framing.length : undefined);
+  else if (x.outcome === 'miss') x.forwardDetail = decision.reason;
+  return 'respond';
+};
+
+function headOf(x: Exchange, answer: OriginAnswer, decision: StoreDecision): StoredHead {
+  const { status, fields, requestedAt, receivedAt } = answer;
+  const common = { status, fields, requestFields: x.request.fields, requestedAt, receivedAt, barrier: x.barrier };
+  return decision.kind === 'store'
+    ? makeHead({ ...common, ...decision })
+    : makeHead({ ...common, lifetimeMs: 0, lifetimeSource: 'none', vary: [] });
+}
+
+function openWriter(x: Exchange, ports: Ports, head: StoredHead, length: number | undefined): void {
+  const { host, target } = required(x.admitted, 'admission');
+  const writer = ports.cache.begin({ key: x.key, host, purgeTarget: purgeName(host, target), head }, length);
+  if (!writer) {
+    x.forwardDetail = 'too-large';
+    return;
+  }
+  x.stored = true;
+  required(x.tee, 'tee').store(writer);
+}

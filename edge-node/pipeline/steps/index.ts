@@ -1,0 +1,8 @@
+// The functions behind the table, one for each step.
+import type { Steps } from '../run.ts';
+import { admit, route } from './admission.ts';
+import { refuse, respond } from './answer.ts';
+import { lookUp, refresh, store } from './cache.ts';
+import { choose, fetch } from './origin.ts';
+
+export const STEPS: Steps = { admit, route, lookUp, choose, fetch, refresh, store, respond, refuse };

@@ -1,0 +1,143 @@
+// choose, fetch: which origin is asked, and the asking. A failure leads back to `choose` as long as the request may be sent
+// again and an origin is left that has not failed it.
+
+import { formatHttpDate } from '../../decide/cache/http-date.ts';
+import { conditionalFields } from '../../decide/cache/validation.ts';
+import { failure } from '../../decide/errors.ts';
+import { forwardedFor, forwardRequestFields, responseFields } from '../../decide/forward.ts';
+import { candidates } from '../../decide/order.ts';
+import { decideRetry, type OriginFailure } from '../../decide/retry.ts';
+import type { OriginCall, OriginHandler, Ports } from '../../ports.ts';
+import { type Exchange, required } from '../exchange.ts';
+import type { Engine, StepFunction } from '../run.ts';
+import type { Next } from '../table.ts';
+import { Tee } from '../tee.ts';
+import { finish } from './answer.ts';
+
+/** Origins that one request may try. */
+const MAX_ATTEMPTS = 5;
+
+export const choose: StepFunction<'choose'> = (x, { ports }) => {
+  if (!x.candidates) {
+    const { pool } = required(x.route, 'route');
+    const place = ports.locate(x.addressOfClient());
+    const ranked = required(x.serving, 'snapshot').order.ranked(pool, place.location, ports.random.next());
+    const now = ports.clock.monotonic();
+    const { up, lastResort } = candidates(ranked, (o) => ports.health.status(o.pool, o.name, now).status === 'up');
+    if (up.length > 0) x.candidates = up.slice(0, MAX_ATTEMPTS);
+    else if (x.stale && x.staleAllowed) return serveStale(x);
+    // Never nothing: what measures as down may yet answer.
+    else x.candidates = lastResort ? [lastResort] : [];
+  }
+  x.origin = x.candidates[x.attempt];
+  x.attempt += 1;
+  if (x.origin) return 'fetch';
+  x.failure = failure('origin-unreachable', 'the pool has no origin');
+  return 'refuse';
+};
+
+export const fetch: StepFunction<'fetch'> = (x, engine) => {
+  const { ports } = engine;
+  const { authority, target } = required(x.admitted, 'admission');
+  const origin = required(x.origin, 'origin');
+  // A part, or a head alone, is asked for as the client asked; only a whole answer is of use to the cache.
+  const cacheable = x.request.method === 'GET' && x.requestClass?.kind === 'lookup' && !x.requestClass.range;
+  x.revalidating = cacheable && x.stale !== undefined;
+  x.conditionsHeld = cacheable;
+  const fields = forwardRequestFields(x.request, {
+    edge: ports.edge,
+    authority,
+    forwardedFor: forwardedFor(x.request, required(x.serving, 'snapshot').isTrusted(x.request.peer)),
+    mode: cacheable ? 'cacheable' : 'bypass',
+    conditions: x.revalidating && x.stale ? conditionalFields(x.stale.head) : [],
+  });
+  // The barrier is read before the request leaves: a purge from now on counts against its answer.
+  x.barrier = ports.barrier.current;
+  const handler = new Fetch(x, engine, ports.clock.now());
+  const call = ports.origins.send(origin, { method: x.request.method, target, fields, body: x.client.body }, handler);
+  handler.begin(call);
+  return 'wait';
+};
+
+/** One attempt at one origin. */
+class Fetch implements OriginHandler {
+  readonly #x: Exchange;
+  readonly #engine: Engine;
+  readonly #ports: Ports;
+  readonly #requestedAt: number;
+  #tee: Tee | undefined;
+  #headSeen = false;
+
+  constructor(x: Exchange, engine: Engine, requestedAt: number) {
+    this.#x = x;
+    this.#engine = engine;
+    this.#ports = engine.ports;
+    this.#requestedAt = requestedAt;
+  }
+
+  begin(call: OriginCall): void {
+    const x = this.#x;
+    const tee = new Tee(call, x.client, (end, cause) => {
+      if (end === 'origin-failed' && cause) {
+        x.failure = failure(cause.code, cause.detail);
+        this.#ports.log.warn(
+          { origin: x.origin?.name, detail: cause.detail },
+          'an origin broke off in the middle of an answer',
+        );
+      }
+      finish(x, this.#ports, end);
+    });
+    this.#tee = tee;
+    x.tee = tee;
+    x.client.onGone = () => tee.onClientGone();
+  }
+
+  onInformation(status: number, fields: readonly string[]): void {
+    if (!this.#x.responded) this.#x.client.inform(status, fields);
+  }
+
+  onHead(status: number, received: readonly string[]): void {
+    const x = this.#x;
+    this.#headSeen = true;
+    const receivedAt = this.#ports.clock.now();
+    x.answer = {
+      status,
+      received,
+      fields: responseFields(received, formatHttpDate(receivedAt)),
+      requestedAt: this.#requestedAt,
+      receivedAt,
+    };
+    this.#engine.resume(x, 'fetch', status === 304 && x.revalidating ? 'refresh' : 'store');
+  }
+
+  onData(chunk: Buffer): void {
+    this.#tee?.onData(chunk);
+  }
+
+  onEnd(): void {
+    this.#tee?.onEnd();
+  }
+
+  onFailure(cause: OriginFailure): void {
+    const x = this.#x;
+    if (x.origin) this.#ports.origins.suspect(x.origin);
+    if (this.#headSeen) this.#tee?.onFailure(cause);
+    else this.#engine.resume(x, 'fetch', this.#afterFailure(x, cause));
+  }
+
+  #afterFailure(x: Exchange, cause: OriginFailure): Next<'fetch'> {
+    const left = (x.candidates?.length ?? 0) - x.attempt;
+    const decision = decideRetry(cause, x.request.method, x.client.body?.consumed === true, left);
+    this.#ports.log.warn({ origin: x.origin?.name, detail: cause.detail, decision }, 'an origin failed a request');
+    if (decision.kind === 'retry') return 'choose';
+    if (x.stale && x.staleAllowed) return serveStale(x);
+    x.failure = failure(cause.code, cause.detail);
+    return 'refuse';
+  }
+}
+
+function serveStale(x: Exchange): 'respond' {
+  x.entry = x.stale;
+  x.outcome = 'stale';
+  return 'respond';
+}

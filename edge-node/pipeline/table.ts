@@ -1,0 +1,57 @@
+// The request as a table: the steps, what each does, and which may follow it. The interpreter (run.ts) and the types of the
+// steps are made from it, and so is the diagram in ARCHITECTURE.md: what is not in the table does not type-check.
+
+interface StepRow {
+  readonly does: string;
+  readonly next: readonly string[];
+  /** The step hands the request to the world and goes on when that answers. */
+  readonly waits?: true;
+}
+
+export const TABLE = {
+  admit: {
+    does: 'pins the snapshot; method, host, canonical target, loops',
+    next: ['route', 'refuse'],
+  },
+  route: {
+    does: 'host to site, path to route',
+    next: ['lookUp', 'refuse'],
+  },
+  lookUp: {
+    does: 'cache key, variant, purge barrier, freshness',
+    next: ['respond', 'choose', 'refuse'],
+  },
+  choose: {
+    does: 'ranks origins by distance from the client, walks them by health',
+    next: ['fetch', 'respond', 'refuse'],
+  },
+  fetch: {
+    does: 'sends the request to the origin; the barrier is noted here',
+    next: ['refresh', 'store', 'choose', 'respond', 'refuse'],
+    waits: true,
+  },
+  refresh: {
+    does: '304: merges into what is stored, or asks anew',
+    next: ['respond', 'fetch'],
+  },
+  store: {
+    does: 'decides whether the answer may be stored; opens the tee',
+    next: ['respond', 'refuse'],
+  },
+  respond: {
+    does: 'sends the answer, from the cache or through the tee',
+    next: ['done'],
+  },
+  refuse: {
+    does: 'turns a failure into an answer',
+    next: ['done'],
+  },
+} as const satisfies Readonly<Record<string, StepRow>>;
+
+export type Step = keyof typeof TABLE;
+
+/** What may follow step `S`. */
+export type Next<S extends Step> = (typeof TABLE)[S]['next'][number];
+
+/** What step `S` may return: a step that follows it, or, where the table lets it, that it waits. */
+export type Outcome<S extends Step> = Next<S> | ((typeof TABLE)[S] extends { readonly waits: true } ? 'wait' : never);

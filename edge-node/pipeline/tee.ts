@@ -1,0 +1,75 @@
+// The body of an origin's answer on its way to two places: the client, at the client's pace, and the store. It does not pass
+// through the table. What the store has is committed only when the origin ended it properly and the length is right; what
+// the client has is broken off, never ended, when it did not.
+import type { StoreWriter } from '../decide/cache/entry.ts';
+import type { OriginFailure } from '../decide/retry.ts';
+import type { ClientPort, OriginCall } from '../ports.ts';
+
+/** Called once: the answer is complete, or it broke off, or the client left. */
+export type TeeEnd = (end: 'complete' | 'origin-failed' | 'client-gone', failure?: OriginFailure) => void;
+
+export class Tee {
+  readonly call: OriginCall;
+  readonly #client: ClientPort;
+  readonly #onOver: TeeEnd;
+  #writer: StoreWriter | undefined;
+  #toClient = false;
+  #over = false;
+  /** Body bytes handed to the client. */
+  bytes = 0;
+
+  constructor(call: OriginCall, client: ClientPort, onOver: TeeEnd) {
+    this.call = call;
+    this.#client = client;
+    this.#onOver = onOver;
+  }
+
+  /** The body also goes to the store. */
+  store(writer: StoreWriter): void {
+    this.#writer = writer;
+  }
+
+  /** The body goes to the client, whose answer has been begun. */
+  relay(): void {
+    this.#toClient = true;
+    this.#client.onDrain = () => this.call.resume();
+  }
+
+  onData(chunk: Buffer): void {
+    if (this.#writer && !this.#writer.write(chunk)) this.#writer = undefined;
+    if (!this.#toClient) return;
+    this.bytes += chunk.length;
+    if (!this.#client.write(chunk)) this.call.pause();
+  }
+
+  onEnd(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#writer?.commit();
+    if (this.#toClient) this.#client.end();
+    this.#onOver('complete');
+  }
+
+  onFailure(failure: OriginFailure): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#writer?.abort();
+    if (this.#toClient) this.#client.abort();
+    this.#onOver('origin-failed', failure);
+  }
+
+  /** The client left. Its answer goes nowhere any more, and an answer that is only half stored is of no use. */
+  onClientGone(): void {
+    if (this.#over) return;
+    this.abort();
+    this.#onOver('client-gone');
+  }
+
+  /** Ends everything without telling anyone. */
+  abort(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#writer?.abort();
+    this.call.abort();
+  }
+}

@@ -1,0 +1,122 @@
+// HTTP-date, RFC 9110 section 5.6.7.
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { formatHttpDate, parseHttpDate } from '../../../../edge-node/decide/cache/http-date.ts';
+import { seededRandom } from '../../../../infra/runtime/random.ts';
+import { below, DATE, NOW, pick } from './support.ts';
+
+describe('5.6.7: the three forms', () => {
+  test('IMF-fixdate', () => assert.equal(parseHttpDate('Sun, 06 Nov 1994 08:49:37 GMT', NOW), NOW));
+  test('the obsolete form of RFC 850', () => {
+    assert.equal(parseHttpDate('Sunday, 06-Nov-94 08:49:37 GMT', NOW), NOW);
+  });
+  test('the form of asctime, with a one-digit and a two-digit day', () => {
+    assert.equal(parseHttpDate('Sun Nov  6 08:49:37 1994', NOW), NOW);
+    assert.equal(parseHttpDate('Wed Nov 16 08:49:37 1994', NOW), NOW + 10 * 86_400_000);
+  });
+  test('what is written is the first form', () => {
+    assert.equal(formatHttpDate(NOW), DATE);
+    assert.equal(formatHttpDate(NOW + 999), DATE);
+  });
+});
+
+describe('5.6.7: the century of a two-digit year', () => {
+  const in2026 = Date.UTC(2026, 5, 1);
+  const year = (text: string, now: number) => {
+    const time = parseHttpDate(text, now);
+    return time === undefined ? undefined : new Date(time).getUTCFullYear();
+  };
+  test('up to 50 years ahead it is a future year', () => {
+    assert.equal(year('Monday, 01-Jan-76 00:00:00 GMT', in2026), 2076);
+    assert.equal(year('Monday, 01-Jan-27 00:00:00 GMT', in2026), 2027);
+  });
+  test('beyond that it is the most recent past year', () => {
+    assert.equal(year('Monday, 01-Jan-77 00:00:00 GMT', in2026), 1977);
+    assert.equal(year('Monday, 01-Jan-99 00:00:00 GMT', in2026), 1999);
+  });
+  test('around the turn of a century', () => {
+    assert.equal(year('Monday, 01-Jan-02 00:00:00 GMT', Date.UTC(1999, 11, 31)), 2002);
+    assert.equal(year('Monday, 01-Jan-99 00:00:00 GMT', Date.UTC(2000, 0, 1)), 1999);
+  });
+  test('a leap day belongs to a year that has one', () => {
+    assert.equal(year('Tuesday, 29-Feb-00 00:00:00 GMT', in2026), 2000);
+  });
+});
+
+describe('what is not a date', () => {
+  const bad = [
+    '',
+    '0',
+    '-1',
+    'now',
+    'Sun, 06 Nov 1994 08:49:37',
+    'Sun, 06 Nov 1994 08:49:37 UTC',
+    'Sun, 06 Nov 1994 08:49:37 gmt',
+    'Sun, 06 nov 1994 08:49:37 GMT',
+    'sun, 06 Nov 1994 08:49:37 GMT',
+    'Sun, 6 Nov 1994 08:49:37 GMT',
+    'Sun, 06-Nov-1994 08:49:37 GMT',
+    'Sun, 06 Nov 94 08:49:37 GMT',
+    'Sun, 06 Nov 1994 8:49:37 GMT',
+    'Sun, 06 Nov 1994 24:00:00 GMT',
+    'Sun, 06 Nov 1994 08:60:00 GMT',
+    'Sun, 06 Nov 1994 08:49:61 GMT',
+    'Sun, 06 Nov 1994 08.49.37 GMT',
+    'Sun,  06 Nov 1994 08:49:37 GMT',
+    'Sun, 06 Nov 1994 08:49:37 GMT ',
+    'Sun, 00 Nov 1994 08:49:37 GMT',
+    'Thu, 31 Nov 1994 08:49:37 GMT',
+    'Tue, 29 Feb 1994 08:49:37 GMT',
+    'Tue, 29 Feb 1900 08:49:37 GMT',
+    'Sun, +6 Nov 1994 08:49:37 GMT',
+    'Sunday, 06-Nov-94 08:49:37',
+    'Sunday, 06-Nov-1994 08:49:37 GMT',
+    'Sun, 06-Nov-94 08:49:37 GMT',
+    'Sunday, 31-Feb-94 08:49:37 GMT',
+    'Sun Nov 06 08:49:37 94',
+    'Sun Nov  6 08:49:37 1994 GMT',
+    'Sun Foo  6 08:49:37 1994',
+  ];
+  for (const value of bad) {
+    test(JSON.stringify(value), () => assert.equal(parseHttpDate(value, NOW), undefined));
+  }
+  test('no field at all', () => assert.equal(parseHttpDate(undefined, NOW), undefined));
+  test('leap days and leap seconds exist', () => {
+    assert.equal(parseHttpDate('Tue, 29 Feb 2000 00:00:00 GMT', NOW), Date.UTC(2000, 1, 29));
+    assert.equal(parseHttpDate('Sat, 31 Dec 2016 23:59:60 GMT', NOW), Date.UTC(2017, 0, 1));
+  });
+  test('years before 100 are what they say', () => {
+    assert.equal(parseHttpDate('Sat, 01 Jan 0099 00:00:00 GMT', NOW), Date.parse('0099-01-01T00:00:00Z'));
+  });
+});
+
+test('seeded fuzz: every second that is written is read back, in all three forms', () => {
+  const random = seededRandom(850);
+  for (let round = 0; round < 5000; round += 1) {
+    const time = Math.floor(random.next() * 4_102_444_800) * 1000;
+    const imf = formatHttpDate(time);
+    assert.equal(parseHttpDate(imf, NOW), time, imf);
+    const [, day = '', month = '', year = '', clock = ''] = /, (..) (...) (....) (.{8})/.exec(imf) ?? [];
+    assert.equal(parseHttpDate(`${imf.slice(0, 3)} ${month} ${day.replace(/^0/, ' ')} ${clock} ${year}`, NOW), time);
+    // Seen from within 50 years of the date, two digits are enough.
+    const rfc850 = `Sunday, ${day}-${month}-${year.slice(2)} ${clock} GMT`;
+    assert.equal(parseHttpDate(rfc850, time + (random.next() - 0.4) * 49 * 365 * 86_400_000), time, rfc850);
+  }
+});
+
+test('seeded fuzz: a date with one character changed is another date or none, and nothing is thrown', () => {
+  const random = seededRandom(822);
+  const forms = [DATE, 'Sunday, 06-Nov-94 08:49:37 GMT', 'Sun Nov  6 08:49:37 1994'];
+  for (let round = 0; round < 20_000; round += 1) {
+    const form = pick(random, forms);
+    const at = below(random, form.length);
+    const changed = form.slice(0, at) + String.fromCharCode(32 + below(random, 95)) + form.slice(at + below(random, 2));
+    const time = parseHttpDate(changed, NOW);
+    if (time === undefined) continue;
+    assert.ok(Number.isSafeInteger(time), changed);
+    // What was understood is a real calendar date, which the platform writes with the same day and time of day.
+    const written = formatHttpDate(time);
+    const clock = /\d\d:\d\d:\d\d/.exec(changed)?.[0] ?? '';
+    if (!clock.endsWith(':60')) assert.ok(written.includes(clock), `${changed} was read as ${written}`);
+  }
+});
