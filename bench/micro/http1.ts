@@ -1,6 +1,7 @@
 // Nanoseconds to read a request head and to write a response head, for a request as load generators send it and one as
 // browsers do. `node bin/node26.js bench/micro/http1.ts`. Prints the best of several rounds: the others had company.
 import { ParserShared, RequestParser } from '../../edge-node/decide/http1/request-parser.ts';
+import { DateText, headText } from '../../edge-node/decide/http1/response-head.ts';
 
 const LIMITS = { headBytes: 32 * 1024, fieldCount: 128, targetBytes: 8192 };
 const ROUNDS = 7;
@@ -69,3 +70,30 @@ parseEach(
   'parse: browser, each time another If-None-Match',
   Array.from({ length: 1000 }, (_, i) => browser(i)),
 );
+
+const stored = [
+  ['content-type', 'text/html; charset=utf-8', 'cache-control', 'public, max-age=3600', 'etag', '"33a64df551425fcc"'],
+  [
+    'last-modified',
+    'Sun, 06 Nov 1994 08:49:37 GMT',
+    'vary',
+    'accept-encoding',
+    'date',
+    'Sun, 06 Nov 1994 08:49:37 GMT',
+  ],
+].flat();
+const prepared = headText(200, stored);
+const body = Buffer.alloc(1024, 'x');
+const date = new DateText();
+
+measure('date within one second', () => date.at(784_111_777_000).length);
+measure('head of 6 fields to text', () => {
+  const head = headText(200, stored);
+  return head.kind === 'text' ? head.text.length : 0;
+});
+measure('prepared head, Age and body of 1 KiB to octets', (i) => {
+  const text = `${prepared.kind === 'text' ? prepared.text : ''}age: ${i & 1023}\r\ncontent-length: 1024\r\n\r\n`;
+  const octets = Buffer.allocUnsafe(text.length + body.length);
+  octets.set(body, octets.write(text, 'latin1'));
+  return octets.length;
+});
