@@ -9,27 +9,28 @@
 // a while, since a reset would take the answer back.
 //
 // Bounds: of input one head and one read, of output what `Outbox` lets into the socket, of time `sweep`.
-import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { RequestHead } from '../../decide/admit.ts';
 import type { FailureCode } from '../../decide/errors.ts';
-import type { RefusalReason, Refused } from '../../decide/http1/refusal.ts';
+import type { Refused } from '../../decide/http1/refusal.ts';
 import { type ParsedRequest, RequestParser } from '../../decide/http1/request-parser.ts';
 import { type ExchangeOwner, Http1Client } from './client.ts';
+import { Deadlines, type Waiting } from './deadlines.ts';
 import { Outbox } from './outbox.ts';
 import { type BodyOwner, Http1Body } from './request-body.ts';
-import type { Http1Limits, Http1Shared, Swept } from './shared.ts';
+import type { Http1Shared, Swept } from './shared.ts';
 
 const EMPTY = Buffer.alloc(0);
 /** Answers of one turn are written once they are this long. */
 const TURN_BYTES = 64 * 1024;
 const CONTINUE = 'HTTP/1.1 100 Continue\r\n\r\n';
 
-/** What the connection waits for. "answer": for the handler to make it, or for the client to take it. */
-type Waiting = 'idle' | 'head' | 'body' | 'answer' | 'lingering';
+/** A `net.Socket` or `tls.TLSSocket`, or in tests one end of a pair in memory. */
+export type ByteStream = Duplex & { readonly remoteAddress?: string | undefined };
 
 export class Http1Connection implements ExchangeOwner, BodyOwner, Swept {
   readonly #shared: Http1Shared;
-  readonly #socket: Socket;
+  readonly #socket: ByteStream;
   readonly #scheme: 'http' | 'https';
   readonly #peer: string;
   readonly #parser: RequestParser;
@@ -47,24 +48,21 @@ export class Http1Connection implements ExchangeOwner, BodyOwner, Swept {
   #paused = false;
   #inputEnded = false;
   #retiring = false;
+  /** Lingering. */
+  #finishing = false;
   #closed = false;
-  #waiting: Waiting = 'idle';
-  /** For what it waits for, monotonic milliseconds. */
-  #deadline: number;
-  /** Octets that the client had taken when it last made progress, and until when it has to make more. */
-  #written = 0;
-  #writeDeadline = Number.POSITIVE_INFINITY;
+  readonly #deadlines: Deadlines;
   #lingered = 0;
 
   /** `socket`: connected, with `allowHalfOpen`, since a client may close its side and still want its answer. */
-  constructor(socket: Socket, scheme: 'http' | 'https', shared: Http1Shared) {
+  constructor(socket: ByteStream, scheme: 'http' | 'https', shared: Http1Shared) {
     this.#shared = shared;
     this.#socket = socket;
     this.#scheme = scheme;
     this.#peer = peerAddress(socket);
     this.#parser = new RequestParser(shared.parser);
     this.#outbox = new Outbox(socket);
-    this.#deadline = shared.now + shared.limits.idleMs;
+    this.#deadlines = new Deadlines(shared.limits, shared.now);
     shared.connections.add(this);
     socket.on('data', (chunk: Buffer) => this.#onData(chunk));
     socket.on('drain', () => this.#onDrain());
@@ -133,41 +131,31 @@ export class Http1Connection implements ExchangeOwner, BodyOwner, Swept {
 
   retire(): void {
     this.#retiring = true;
-    if (this.#waiting === 'idle') this.#finish();
+    if (this.#deadlines.waiting === 'idle') this.#finish();
   }
 
   sweep(now: number): void {
-    const { limits } = this.#shared;
-    const { writableLength } = this.#socket;
-    const queued = writableLength + this.#outbox.bytes;
-    const written = this.#outbox.handed - writableLength;
-    if (queued === 0 || written !== this.#written) {
-      this.#written = written;
-      this.#writeDeadline = now + limits.writeMs;
-    } else if (now >= this.#writeDeadline) {
-      this.break();
-      return;
-    }
-    if (this.#waiting === 'lingering' && queued > 0) this.#deadline = now + limits.lingerMs;
-    if (now < this.#deadline) return;
-    switch (this.#waiting) {
+    const { empty, written } = this.#outbox;
+    const late = this.#deadlines.late(now, empty, written);
+    switch (late) {
       case 'idle':
         this.#finish();
         break;
       case 'head':
       case 'body':
-        this.#refuse('request-timeout', `no complete ${this.#waiting} in time`);
+        this.#refuse('request-timeout', `the ${late} of a request did not come in time`);
         break;
       case 'lingering':
+      case 'writing':
         this.break();
         break;
-      case 'answer':
+      case undefined:
         break;
     }
   }
 
   #onData(chunk: Buffer): void {
-    if (this.#waiting === 'lingering') {
+    if (this.#finishing) {
       this.#lingered += chunk.length;
       if (this.#lingered > this.#shared.limits.lingerBytes) this.break();
       return;
@@ -186,20 +174,18 @@ export class Http1Connection implements ExchangeOwner, BodyOwner, Swept {
     this.#turning = true;
     while (this.#step());
     this.#turning = false;
-    if (this.#waiting === 'lingering' || this.#closed) return;
+    if (this.#finishing || this.#closed) return;
     this.#outbox.flush();
     this.#settle();
   }
 
   /** Reads one head, or what there is of a body. False: that is all for now. */
   #step(): boolean {
-    if (this.#waiting === 'lingering' || this.#closed) return false;
+    if (this.#finishing || this.#closed) return false;
     if (this.#body !== undefined) return this.#readBody(this.#body);
     if (this.#client !== undefined || this.#at === this.#end) return false;
-    if (this.#outbox.bytes >= TURN_BYTES) {
-      this.#outbox.flush();
-      if (this.#outbox.blocked) return false;
-    }
+    if (this.#outbox.bytes >= TURN_BYTES) this.#outbox.flush();
+    if (this.#outbox.blocked) return false;
     const outcome = this.#parser.parse(this.#window, this.#at, this.#end);
     if (outcome.kind === 'request') this.#begin(outcome);
     else if (outcome.kind === 'refused') this.#refuseMessage(outcome);
@@ -209,8 +195,8 @@ export class Http1Connection implements ExchangeOwner, BodyOwner, Swept {
   #begin(parsed: ParsedRequest): void {
     const { events, limits, parser } = this.#shared;
     this.#at = parsed.end;
-    // Whatever it waited for has come; #settle finds what is next.
-    this.#waiting = 'answer';
+    // What it waited for has come; #settle finds what is next.
+    this.#deadlines.wait('answer', this.#shared.now);
     const hasBody = parsed.framing === 'chunked' || parsed.contentLength > 0;
     this.#body = hasBody ? new Http1Body(this, parsed, parser.lines, limits) : undefined;
     for (let i = 0; i < parsed.dropped; i += 1) events.onRefused('underscore-field', 'a field with "_" in its name');
@@ -233,17 +219,13 @@ export class Http1Connection implements ExchangeOwner, BodyOwner, Swept {
       this.#body = undefined;
       return true;
     }
-    if (this.#waiting === 'body') {
-      const { bodyMs, bodyBytesPerSecond } = this.#shared.limits;
-      const earned = ((stopped - before) * 1000) / bodyBytesPerSecond;
-      this.#deadline = Math.min(this.#deadline + earned, this.#shared.now + bodyMs);
-    }
+    this.#deadlines.progress(stopped - before, this.#shared.now);
     if (body.tooLong && this.#client === undefined) this.#finish();
     return false;
   }
 
-  #refuseMessage({ reason, status }: Refused): void {
-    this.#refuse(failureOf(reason), `${status} ${reason}`);
+  #refuseMessage({ reason, code, status }: Refused): void {
+    this.#refuse(code, `${status} ${reason}`);
   }
 
   /** Answers that the request cannot be read, if that can still be said, and ends the connection. */
@@ -274,10 +256,7 @@ export class Http1Connection implements ExchangeOwner, BodyOwner, Swept {
       waiting = 'head';
     }
     if (left === 0) this.#window = EMPTY;
-    if (waiting !== this.#waiting) {
-      this.#waiting = waiting;
-      this.#deadline = this.#shared.now + allowedMs(waiting, this.#shared.limits);
-    }
+    this.#deadlines.wait(waiting, this.#shared.now);
     // While an answer is awaited, reading on would only show that the client left; what it asks for next has to wait.
     this.#pause(waiting === 'answer' && (left > 0 || body !== undefined));
   }
@@ -291,9 +270,9 @@ export class Http1Connection implements ExchangeOwner, BodyOwner, Swept {
 
   /** Nothing more is read or answered: what is queued goes out, then our side closes. */
   #finish(): void {
-    if (this.#closed || this.#waiting === 'lingering') return;
-    this.#waiting = 'lingering';
-    this.#deadline = this.#shared.now + this.#shared.limits.lingerMs;
+    if (this.#closed || this.#finishing) return;
+    this.#finishing = true;
+    this.#deadlines.wait('lingering', this.#shared.now);
     this.#window = EMPTY;
     this.#at = 0;
     this.#end = 0;
@@ -309,7 +288,7 @@ export class Http1Connection implements ExchangeOwner, BodyOwner, Swept {
 
   #onDrain(): void {
     this.#outbox.flush();
-    if (this.#waiting === 'lingering') this.#endOutput();
+    if (this.#finishing) this.#endOutput();
     else if (!this.#outbox.blocked) {
       this.#client?.onDrain?.();
       this.#turn();
@@ -318,7 +297,7 @@ export class Http1Connection implements ExchangeOwner, BodyOwner, Swept {
 
   #onInputEnd(): void {
     this.#inputEnded = true;
-    if (this.#waiting === 'lingering' || this.#closed) return;
+    if (this.#finishing || this.#closed) return;
     // What was asked before is answered; what is here in part can never be.
     if (this.#body !== undefined) this.break();
     else this.#settle();
@@ -343,48 +322,8 @@ export class Http1Connection implements ExchangeOwner, BodyOwner, Swept {
   }
 }
 
-function allowedMs(waiting: Waiting, limits: Http1Limits): number {
-  switch (waiting) {
-    case 'idle':
-      return limits.idleMs;
-    case 'head':
-      return limits.headMs;
-    case 'body':
-      return limits.bodyMs;
-    case 'lingering':
-      return limits.lingerMs;
-    case 'answer':
-      return Number.POSITIVE_INFINITY;
-  }
-}
-
-function failureOf(reason: RefusalReason): FailureCode {
-  switch (reason) {
-    case 'target-malformed':
-    case 'target-form':
-      return 'malformed-target';
-    case 'target-too-long':
-      return 'target-too-long';
-    case 'method-unknown':
-      return 'method-unknown';
-    case 'version-unsupported':
-      return 'version-unsupported';
-    case 'fields-too-many':
-    case 'fields-too-large':
-      return 'fields-too-large';
-    case 'host-missing':
-    case 'host-repeated':
-    case 'host-malformed':
-      return 'malformed-host';
-    case 'expectation-unknown':
-      return 'expectation-failed';
-    default:
-      return 'malformed-request';
-  }
-}
-
 /** IPv4 peers of a dual-stack socket show as IPv6-mapped. */
-function peerAddress(socket: Socket): string {
+function peerAddress(socket: ByteStream): string {
   const address = socket.remoteAddress ?? '';
   return address.startsWith('::ffff:') ? address.slice(7) : address;
 }

@@ -28,7 +28,10 @@ export function listenHttp1(
   const server =
     address.tls === undefined
       ? net.createServer(options, (socket) => new Http1Connection(socket, 'http', shared))
-      : tls.createServer({ ...address.tls, ...options }, (socket) => new Http1Connection(socket, 'https', shared));
+      : tls.createServer(
+          { handshakeTimeout: limits.headMs, ...address.tls, ...options },
+          (socket) => new Http1Connection(socket, 'https', shared),
+        );
   server.maxConnections = limits.connections;
   server.on('drop', () => events.onRefused('too-many-connections', `more than ${limits.connections} connections`));
   server.on('tlsClientError', (_error: Error, socket: Socket) => socket.destroy());

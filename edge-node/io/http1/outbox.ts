@@ -1,6 +1,6 @@
 // What one connection has to write, in few system calls: small parts are copied together, long ones are handed over as they
 // are, in slices, so that a slow reader holds no more than two slices in the socket and its progress can be seen.
-import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 
 /** A part longer than this is not worth copying. */
 const COPY_MAX = 16 * 1024;
@@ -10,17 +10,16 @@ const GATHER_MAX = 64 * 1024;
 const SLICE_BYTES = 128 * 1024;
 
 export class Outbox {
-  readonly #socket: Socket;
+  readonly #socket: Duplex;
   /** Text stands for octets (latin1). */
   readonly #parts: (string | Uint8Array)[] = [];
   #bytes = 0;
   /** Octets of the first part that have been handed over. */
   #offset = 0;
   #hasLong = false;
-  /** Octets handed to the socket, ever. */
-  handed = 0;
+  #handed = 0;
 
-  constructor(socket: Socket) {
+  constructor(socket: Duplex) {
     this.#socket = socket;
   }
 
@@ -29,10 +28,20 @@ export class Outbox {
     return this.#bytes;
   }
 
-  /** Whether more should wait. "drain" of the socket follows when this was true after `flush`. */
+  /** After `flush`: whether more should wait. "drain" of the socket follows when this was true. */
   get blocked(): boolean {
     const socket = this.#socket;
-    return this.#bytes > 0 || (socket.writableNeedDrain && socket.writableLength > 0);
+    return socket.writableNeedDrain && socket.writableLength > 0;
+  }
+
+  /** Octets that the socket has passed to the system, ever. */
+  get written(): number {
+    return this.#handed - this.#socket.writableLength;
+  }
+
+  /** Whether all of it has been passed to the system. */
+  get empty(): boolean {
+    return this.#bytes === 0 && this.#socket.writableLength === 0;
   }
 
   /** Does not write yet; `part` has to stay as it is. */
@@ -70,7 +79,7 @@ export class Outbox {
   }
 
   #write(octets: Uint8Array): void {
-    this.handed += octets.length;
+    this.#handed += octets.length;
     this.#socket.write(octets);
   }
 

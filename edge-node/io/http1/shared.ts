@@ -3,24 +3,12 @@ import type { Clock, Timer } from '../../../infra/runtime/clock.ts';
 import { type HeadLimits, ParserShared } from '../../decide/http1/request-parser.ts';
 import { DateText } from '../../decide/http1/response-head.ts';
 import type { ListenerEvents } from '../listener.ts';
+import type { DeadlineLimits } from './deadlines.ts';
 
-export interface Http1Limits extends HeadLimits {
+export interface Http1Limits extends HeadLimits, DeadlineLimits {
   /** Trailer section of a chunked body, octets. */
   readonly trailerBytes: number;
-  /** From the first octet of a request to the end of its head, milliseconds. */
-  readonly headMs: number;
-  /**
-   * How long a body may stand still, milliseconds; and the least rate at which it has to come on average, octets a second:
-   * each octet puts the deadline off by its share, and never by more than `bodyMs`.
-   */
-  readonly bodyMs: number;
-  readonly bodyBytesPerSecond: number;
-  /** How long a connection may be idle between requests, milliseconds. */
-  readonly idleMs: number;
-  /** How long a client may take nothing of what is written to it, milliseconds. */
-  readonly writeMs: number;
-  /** After the last answer: how long, and how many octets, to wait for the client to close (RFC 9112 section 9.6). */
-  readonly lingerMs: number;
+  /** Octets that are read and thrown away after the last answer, until the client closes. */
   readonly lingerBytes: number;
   /** Of a body that nobody wants, octets to read so that the connection can be used again; beyond it, it is closed. */
   readonly drainBytes: number;
