@@ -10,6 +10,7 @@ import { DEFAULT_HTTP1_LIMITS } from '../../../../edge-node/io/http1/shared.ts';
 import type { Listener } from '../../../../edge-node/io/listener.ts';
 import type { ClientPort } from '../../../../edge-node/ports.ts';
 import { systemClock } from '../../../../infra/runtime/clock.ts';
+import { until } from '../../../support/until.ts';
 import { CERTIFICATE, KEY } from './certificate.ts';
 
 const HOST = '127.0.0.1';
@@ -44,14 +45,6 @@ async function start(options: { tls?: boolean; limits?: Partial<typeof DEFAULT_H
 after(async () => {
   for (const listener of listeners) await listener.stop(systemClock, 0);
 });
-
-async function until(condition: () => boolean, what: string): Promise<void> {
-  const deadline = performance.now() + 5_000;
-  while (!condition()) {
-    assert.ok(performance.now() < deadline, `not within 5 s: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}
 
 test("Node's own client gets its answers over one connection", async () => {
   const port = await start();
@@ -93,9 +86,9 @@ test('a reset in the middle of an answer is told to the handler, and nothing bre
   waiting.length = 0;
   const socket = net.connect({ host: HOST, port });
   socket.write(GET('/stream'));
-  await until(() => waiting.length === 1, 'the request');
+  await until('the request', () => waiting.length === 1);
   socket.resetAndDestroy();
-  await until(() => gone === 1, 'the handler to be told');
+  await until('the handler to be told', () => gone === 1);
   const client = waiting[0];
   client?.write(Buffer.from('x'));
   client?.end();
@@ -115,7 +108,7 @@ test('a client that never reads costs no more memory than the socket takes', asy
   gone = 0;
   waiting.length = 0;
   socket.write(GET('/stream'));
-  await until(() => waiting.length === 1, 'the request');
+  await until('the request', () => waiting.length === 1);
   const client = waiting[0];
   assert.ok(client);
   const chunk = Buffer.alloc(256 * 1024);
@@ -125,9 +118,9 @@ test('a client that never reads costs no more memory than the socket takes', asy
     assert.ok(written < 1_000, 'never told to wait');
     await new Promise((resolve) => setImmediate(resolve));
   }
-  await until(() => gone === 1, 'the connection to be given up');
+  await until('the connection to be given up', () => gone === 1);
   socket.resume();
-  await until(() => closed, 'the end of the connection');
+  await until('the end of the connection', () => closed);
 });
 
 test('the answer to a refused request arrives although the client sends on', async () => {
@@ -168,7 +161,7 @@ test('stopping closes what is idle at once, what is busy after its answer, and w
   const idle = open('');
   const busy = open('/wait');
   const stuck = open('/wait');
-  await until(() => waiting.length === 2, 'the requests');
+  await until('the requests', () => waiting.length === 2);
   const stopped = listener.stop(systemClock, 500);
   assert.equal(await idle.received, '');
   const answered = waiting.find(({ request }) => request.peer !== '');
