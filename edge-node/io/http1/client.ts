@@ -58,9 +58,7 @@ export class Http1Client implements ClientPort {
 
   answer(status: number, fields: FieldList, body: Uint8Array | undefined, length: number | undefined): void {
     if (this.#state !== 'unanswered') return;
-    const head = headText(status, fields);
-    if (head.kind === 'malformed-field') this.refuse('internal');
-    else this.#answer(status, head.text, body, length);
+    this.#answer(status, sendable(status, fields), body, length);
   }
 
   /** As `answer`, with a head that was prepared and `more` fields after its own. */
@@ -74,6 +72,7 @@ export class Http1Client implements ClientPort {
   inform(status: number, fields: FieldList): void {
     if (status !== 103 || this.request.minor === 0 || this.#state !== 'unanswered') return;
     const head = headText(status, fields);
+    // A hint that is malformed is not worth an answer.
     if (head.kind === 'malformed-field') return;
     this.#owner.send(`${head.text}\r\n`);
     this.#owner.flush();
@@ -81,17 +80,13 @@ export class Http1Client implements ClientPort {
 
   begin(status: number, fields: FieldList, length: number | undefined): void {
     if (this.#state !== 'unanswered') return;
-    const head = headText(status, fields);
-    if (head.kind === 'malformed-field') {
-      this.refuse('internal');
-      return;
-    }
+    const head = sendable(status, fields);
     this.#state = 'begun';
     this.#silent = this.#isSilent(status);
     this.#left = length ?? (this.request.minor === 0 ? -2 : -1);
     this.#persists = this.#left !== -2 && this.#owner.mayPersist(this);
     const framing = this.#left === -1 && !this.#silent ? 'transfer-encoding: chunked\r\n' : '';
-    this.#owner.send(head.text + framing + this.#lastLines(status, length));
+    this.#owner.send(head + framing + this.#lastLines(status, length));
     // The first part of the body mostly follows within the turn, and then goes out with the head.
     this.#owner.flushLater();
   }
@@ -144,8 +139,8 @@ export class Http1Client implements ClientPort {
     }
     this.#state = 'over';
     const { status, fields, body } = failureResponse(code);
-    const head = headText(status, [...fields, 'date', this.#owner.date()]);
-    if (head.kind === 'text') this.#owner.send(head.text + this.#lastLines(status, body.length));
+    const head = sendable(status, [...fields, 'date', this.#owner.date()]);
+    this.#owner.send(head + this.#lastLines(status, body.length));
     if (this.request.method !== 'HEAD') this.#owner.send(body);
     this.#owner.onAnswered(this, false);
   }
@@ -178,4 +173,11 @@ export class Http1Client implements ClientPort {
     if (!this.#persists) return `${framing}connection: close\r\n\r\n`;
     return this.request.minor === 0 ? `${framing}connection: keep-alive\r\n\r\n` : `${framing}\r\n`;
   }
+}
+
+/** Throws when there is a field that cannot be sent. */
+function sendable(status: number, fields: FieldList): string {
+  const head = headText(status, fields);
+  if (head.kind === 'malformed-field') throw new Error(`the response has a field that cannot be sent: "${head.name}"`);
+  return head.text;
 }

@@ -112,7 +112,7 @@ export class Http1Connection implements ExchangeOwner, BodyOwner, Swept {
   onBodyWanted(): void {
     const body = this.#body;
     if (body === undefined) return;
-    if (body.continueDue && body.consumed && body.wants) {
+    if (body.continueDue && body.wants) {
       body.continueDue = false;
       // Needless once some of it came (RFC 9110 section 10.1.1), impossible after the final status.
       if (this.#at === this.#end && this.#client?.begun === false) this.#outbox.add(CONTINUE);
@@ -195,8 +195,7 @@ export class Http1Connection implements ExchangeOwner, BodyOwner, Swept {
   #begin(parsed: ParsedRequest): void {
     const { events, limits, parser } = this.#shared;
     this.#at = parsed.end;
-    // What it waited for has come; #settle finds what is next.
-    this.#deadlines.wait('answer', this.#shared.now);
+    this.#deadlines.begin();
     const hasBody = parsed.framing === 'chunked' || parsed.contentLength > 0;
     this.#body = hasBody ? new Http1Body(this, parsed, parser.lines, limits) : undefined;
     for (let i = 0; i < parsed.dropped; i += 1) events.onRefused('underscore-field', 'a field with "_" in its name');
@@ -232,6 +231,11 @@ export class Http1Connection implements ExchangeOwner, BodyOwner, Swept {
   #refuse(code: FailureCode, detail: string): void {
     this.#shared.events.onRefused(code, detail);
     const waiting = this.#client;
+    if (waiting === undefined && this.#body !== undefined) {
+      // The answer to this request is out; another would be taken for the answer to the next.
+      this.#finish();
+      return;
+    }
     const client = waiting ?? new Http1Client(this, this.#unread(), undefined, false);
     this.#client = client;
     client.refuse(code);
@@ -249,6 +253,11 @@ export class Http1Connection implements ExchangeOwner, BodyOwner, Swept {
     let waiting: Waiting = 'idle';
     if (this.#client !== undefined || body !== undefined || this.#outbox.blocked) {
       waiting = body?.wants ? 'body' : 'answer';
+      // What was asked before its end is answered; what is there in part can never be.
+      if (this.#inputEnded && waiting === 'body') {
+        this.break();
+        return;
+      }
     } else if (this.#inputEnded || (this.#retiring && left === 0)) {
       this.#finish();
       return;
@@ -257,8 +266,8 @@ export class Http1Connection implements ExchangeOwner, BodyOwner, Swept {
     }
     if (left === 0) this.#window = EMPTY;
     this.#deadlines.wait(waiting, this.#shared.now);
-    // While an answer is awaited, reading on would only show that the client left; what it asks for next has to wait.
-    this.#pause(waiting === 'answer' && (left > 0 || body !== undefined));
+    // While an answer is awaited, reading on would only show that the client left; what it sends next has to wait.
+    this.#pause(waiting === 'answer' && left > 0);
   }
 
   #pause(paused: boolean): void {
@@ -298,9 +307,7 @@ export class Http1Connection implements ExchangeOwner, BodyOwner, Swept {
   #onInputEnd(): void {
     this.#inputEnded = true;
     if (this.#finishing || this.#closed) return;
-    // What was asked before is answered; what is here in part can never be.
-    if (this.#body !== undefined) this.break();
-    else this.#settle();
+    this.#settle();
   }
 
   #onClosed(): void {

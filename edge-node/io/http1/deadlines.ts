@@ -26,21 +26,32 @@ export class Deadlines {
   readonly #limits: DeadlineLimits;
   #waiting: Waiting = 'idle';
   #deadline: number;
+  /** What is left for the body when it is waited for again. */
+  #bodyMs: number;
   #written = 0;
   #writeDeadline = Number.POSITIVE_INFINITY;
 
   constructor(limits: DeadlineLimits, now: number) {
     this.#limits = limits;
     this.#deadline = now + limits.idleMs;
+    this.#bodyMs = limits.bodyMs;
   }
 
   get waiting(): Waiting {
     return this.#waiting;
   }
 
-  /** Waits for `waiting`; going on with the same does not put its deadline off. */
+  /** A request is there to be answered. */
+  begin(): void {
+    this.#waiting = 'answer';
+    this.#deadline = Number.POSITIVE_INFINITY;
+    this.#bodyMs = this.#limits.bodyMs;
+  }
+
+  /** Waits for `waiting`; going on with the same does not put its deadline off, nor does coming back to the same body. */
   wait(waiting: Waiting, now: number): void {
     if (waiting === this.#waiting) return;
+    if (this.#waiting === 'body') this.#bodyMs = this.#deadline - now;
     this.#waiting = waiting;
     this.#deadline = now + this.#allowedMs(waiting);
   }
@@ -75,7 +86,7 @@ export class Deadlines {
       case 'head':
         return this.#limits.headMs;
       case 'body':
-        return this.#limits.bodyMs;
+        return this.#bodyMs;
       case 'lingering':
         return this.#limits.lingerMs;
       case 'answer':

@@ -1,14 +1,14 @@
-// The body of a request on a connection: read as fast as the handler takes it, no copies; what nobody wants is discarded.
-import { Readable } from 'node:stream';
+// The body of a request on a connection: read one piece at a time, when the handler asks for it, without copying; what nobody
+// wants is thrown away.
 import { ChunkedDecoder } from '../../decide/http1/chunked.ts';
 import type { FieldLineReader } from '../../decide/http1/field-lines.ts';
 import type { Refused } from '../../decide/http1/refusal.ts';
 import type { ParsedRequest } from '../../decide/http1/request-parser.ts';
 import type { RequestBody } from '../../ports.ts';
 
-/** What a body tells its connection. */
+/** What a body asks of its connection. */
 export interface BodyOwner {
-  /** The handler asks for the body: octets may be taken, and a client that waits for 100 (Continue) gets it. */
+  /** The handler waits for a piece. */
   onBodyWanted(): void;
 }
 
@@ -19,18 +19,22 @@ export interface BodyLimits {
   readonly drainBytes: number;
 }
 
-export class Http1Body implements RequestBody {
+type Piece = IteratorResult<Uint8Array, undefined>;
+
+const DONE: Piece = { done: true, value: undefined };
+
+export class Http1Body implements RequestBody, AsyncIterableIterator<Uint8Array, undefined, undefined> {
   readonly length: number | undefined;
   readonly #owner: BodyOwner;
   readonly #decoder: ChunkedDecoder | undefined;
   readonly #drainBytes: number;
   #left: number;
-  #stream: Readable | undefined = undefined;
-  #wanted = false;
+  #asked: PromiseWithResolvers<Piece> | undefined = undefined;
+  #failure: Error | undefined = undefined;
   #discarding = false;
   #discarded = 0;
-  /** All of it has been taken off the connection. */
-  complete = false;
+  #consumed = false;
+  #complete = false;
   /** The client waits for 100 (Continue) and has not got it. */
   continueDue: boolean;
 
@@ -45,7 +49,12 @@ export class Http1Body implements RequestBody {
   }
 
   get consumed(): boolean {
-    return this.#stream !== undefined;
+    return this.#consumed;
+  }
+
+  /** Whether all of it has been taken off the connection. */
+  get complete(): boolean {
+    return this.#complete;
   }
 
   /** Octets that are still to come; undefined when that is not known. */
@@ -55,7 +64,7 @@ export class Http1Body implements RequestBody {
 
   /** Whether `take` would take any. */
   get wants(): boolean {
-    return !this.complete && (this.#discarding ? !this.tooLong : this.#wanted);
+    return !this.#complete && (this.#discarding ? !this.tooLong : this.#asked !== undefined);
   }
 
   /** Nobody wants it, and more of it came than is worth reading. */
@@ -63,50 +72,57 @@ export class Http1Body implements RequestBody {
     return this.#discarded > this.#drainBytes;
   }
 
-  stream(): Readable {
-    if (this.#stream !== undefined) throw new Error('the body of a request can be streamed once');
-    const stream = new Readable({
-      read: () => {
-        this.#wanted = true;
-        this.#owner.onBodyWanted();
-      },
-      destroy: (error, callback) => {
-        this.discard();
-        callback(error);
-        if (!this.complete) this.#owner.onBodyWanted();
-      },
-    });
-    // Whoever reads it listens for errors; who handed it on and left must not end the process.
-    stream.on('error', () => undefined);
-    this.#stream = stream;
-    return stream;
+  chunks(): AsyncIterable<Uint8Array> {
+    return this;
   }
 
-  /** From here on nobody wants it. */
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  /** The next piece. One at a time: to be called again only when the one before has come. */
+  next(): Promise<Piece> {
+    this.#consumed = true;
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    if (this.#complete) return Promise.resolve(DONE);
+    if (this.#asked !== undefined) return Promise.reject(new Error('a piece of this body is being waited for already'));
+    const asked = Promise.withResolvers<Piece>();
+    this.#asked = asked;
+    this.#owner.onBodyWanted();
+    return asked.promise;
+  }
+
+  /** Whoever stops reading has no say over the connection: what is left is dealt with after the answer. */
+  return(): Promise<Piece> {
+    return Promise.resolve(DONE);
+  }
+
+  /** The exchange is over: whatever is left is thrown away. */
   discard(): void {
     this.#discarding = true;
+    this.#settle(new Error('the exchange ended before the body of the request'));
   }
 
-  /** The connection ended, or its octets make no sense, before the body was complete. */
+  /** The connection ended, or its octets make no sense. */
   fail(error: Error): void {
-    this.complete = true;
-    this.#stream?.destroy(error);
+    this.#complete = true;
+    this.#settle(error);
   }
 
   /** Takes what is wanted of `window[at..end)`; returns where it stopped, or why the octets make no sense. */
   take(window: Buffer, at: number, end: number): number | Refused {
     let next = at;
     while (this.wants) {
-      const before = next;
       if (this.#decoder === undefined) {
-        next = Math.min(end, before + this.#left);
-        this.#left -= next - before;
-        if (next > before) this.#pass(window, before, next);
-        if (this.#left === 0) this.#finish();
-        else if (next === end) break;
+        if (next === end) break;
+        const from = next;
+        next = Math.min(end, from + this.#left);
+        this.#left -= next - from;
+        if (this.#left === 0) this.#complete = true;
+        this.#pass(window, from, next);
         continue;
       }
-      const outcome = this.#decoder.read(window, before, end);
+      const outcome = this.#decoder.read(window, next, end);
       if (outcome.kind === 'refused') return outcome;
       if (outcome.kind === 'data') {
         next = outcome.to;
@@ -115,18 +131,22 @@ export class Http1Body implements RequestBody {
       }
       next = outcome.next;
       if (outcome.kind === 'incomplete') break;
-      this.#finish();
+      this.#complete = true;
+      this.#asked?.resolve(DONE);
+      this.#asked = undefined;
     }
     return next;
   }
 
   #pass(window: Buffer, from: number, to: number): void {
     if (this.#discarding) this.#discarded += to - from;
-    else this.#wanted = this.#stream?.push(window.subarray(from, to)) ?? false;
+    this.#asked?.resolve({ done: false, value: window.subarray(from, to) });
+    this.#asked = undefined;
   }
 
-  #finish(): void {
-    this.complete = true;
-    if (!this.#discarding) this.#stream?.push(null);
+  #settle(failure: Error): void {
+    this.#failure = failure;
+    this.#asked?.reject(failure);
+    this.#asked = undefined;
   }
 }
