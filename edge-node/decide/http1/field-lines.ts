@@ -76,11 +76,15 @@ export class FieldLineReader {
       if (octet !== CR) return refused(octet === LF ? 'line-terminator' : 'field-value-control');
       let valueEnd = at;
       while (valueEnd > valueStart && isBlank(window[valueEnd - 1])) valueEnd -= 1;
+      // A tab there is blank by the grammar, but some parsers, Node's among them, take it for a part of the coding's name.
+      if (valueEnd < at && nameAt(node) === 'transfer-encoding' && hasOctet(window, HTAB, valueEnd, at)) {
+        return refused('transfer-encoding-unknown');
+      }
       at += 1;
       if (at >= stop) return INCOMPLETE;
       if (window[at] !== LF) return refused('line-terminator');
       at += 1;
-      if (nameAt(node) === '' && hasUnderscore(window, nameStart, nameEnd)) {
+      if (nameAt(node) === '' && hasOctet(window, UNDERSCORE, nameStart, nameEnd)) {
         dropped += 1;
         continue;
       }
@@ -120,8 +124,8 @@ export class FieldLineReader {
   }
 }
 
-function hasUnderscore(window: Buffer, start: number, end: number): boolean {
-  for (let i = start; i < end; i += 1) if (window[i] === UNDERSCORE) return true;
+function hasOctet(window: Buffer, octet: number, start: number, end: number): boolean {
+  for (let i = start; i < end; i += 1) if (window[i] === octet) return true;
   return false;
 }
 

@@ -71,9 +71,13 @@ export class Http1Client implements ClientPort {
 
   inform(status: number, fields: FieldList): void {
     if (status !== 103 || this.request.minor === 0 || this.#state !== 'unanswered') return;
-    const head = headText(status, fields);
-    // A hint that is malformed is not worth an answer.
-    if (head.kind === 'malformed-field') return;
+    const links: string[] = [];
+    for (let i = 0; i < fields.length; i += 2) {
+      if (fields[i] === 'link' && fields[i + 1]?.startsWith('<')) links.push('link', fields[i + 1] ?? '');
+    }
+    const head = headText(status, links);
+    // A hint that is malformed is not worth a failure.
+    if (links.length === 0 || head.kind === 'malformed-field') return;
     this.#owner.send(`${head.text}\r\n`);
     this.#owner.flush();
   }

@@ -76,8 +76,9 @@ export class Http1Connection implements ExchangeOwner, BodyOwner, Swept {
     if (!client.keepAlive || this.#retiring || (this.#inputEnded && this.#at === this.#end)) return false;
     const { body } = client;
     if (body === undefined || body.complete) return true;
-    // A client that waits for 100 (Continue) may or may not send its body now (RFC 9110 section 10.1.1).
-    return !body.continueDue && (body.left === undefined || body.left <= this.#shared.limits.drainBytes);
+    // What is left is not worth reading, or may never come: a client that waits for 100 (Continue) need not send it now (RFC
+    // 9110 section 10.1.1).
+    return !body.consumed && !body.continueDue && (body.left ?? Infinity) <= this.#shared.limits.drainBytes;
   }
 
   send(part: string | Uint8Array): void {
@@ -148,6 +149,9 @@ export class Http1Connection implements ExchangeOwner, BodyOwner, Swept {
       case 'lingering':
       case 'writing':
         this.break();
+        break;
+      case 'half-closed':
+        if (this.#client?.begun !== true) this.break();
         break;
       case undefined:
         break;
@@ -253,8 +257,9 @@ export class Http1Connection implements ExchangeOwner, BodyOwner, Swept {
     let waiting: Waiting = 'idle';
     if (this.#client !== undefined || body !== undefined || this.#outbox.blocked) {
       waiting = body?.wants ? 'body' : 'answer';
+      if (this.#inputEnded && this.#client?.begun === false) waiting = 'half-closed';
       // What was asked before its end is answered; what is there in part can never be.
-      if (this.#inputEnded && waiting === 'body') {
+      if (this.#inputEnded && body?.wants) {
         this.break();
         return;
       }
@@ -267,7 +272,7 @@ export class Http1Connection implements ExchangeOwner, BodyOwner, Swept {
     if (left === 0) this.#window = EMPTY;
     this.#deadlines.wait(waiting, this.#shared.now);
     // While an answer is awaited, reading on would only show that the client left; what it sends next has to wait.
-    this.#pause(waiting === 'answer' && left > 0);
+    this.#pause((waiting === 'answer' || waiting === 'half-closed') && left > 0);
   }
 
   #pause(paused: boolean): void {

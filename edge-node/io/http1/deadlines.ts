@@ -1,8 +1,11 @@
 // How long a connection may wait for what (RFC 9112 section 9.5), kept as numbers that one sweep for all connections compares:
 // no timer is set or cleared for a request.
 
-/** "answer": for the handler to make it, which has its own deadlines. "lingering": for the client to close. */
-export type Waiting = 'idle' | 'head' | 'body' | 'answer' | 'lingering';
+/**
+ * "answer": for the handler to make it, which has its own deadlines, or for the client to take it. "half-closed": for the handler
+ * to begin, while the client may have left. "lingering": for the client to close.
+ */
+export type Waiting = 'idle' | 'head' | 'body' | 'answer' | 'half-closed' | 'lingering';
 
 export interface DeadlineLimits {
   /** Between requests, milliseconds. */
@@ -17,6 +20,11 @@ export interface DeadlineLimits {
   readonly bodyBytesPerSecond: number;
   /** How long a client may take nothing of what is written to it, milliseconds. */
   readonly writeMs: number;
+  /**
+   * For an answer to begin after the client closed its side, milliseconds. Some clients do that after their last request; more
+   * often it is one that has left, and the work for it should not go on for long.
+   */
+  readonly halfClosedMs: number;
   /** From the last answer until the client closes, milliseconds (section 9.6). */
   readonly lingerMs: number;
 }
@@ -87,6 +95,8 @@ export class Deadlines {
         return this.#limits.headMs;
       case 'body':
         return this.#bodyMs;
+      case 'half-closed':
+        return this.#limits.halfClosedMs;
       case 'lingering':
         return this.#limits.lingerMs;
       case 'answer':

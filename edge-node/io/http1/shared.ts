@@ -25,6 +25,7 @@ export const DEFAULT_HTTP1_LIMITS: Http1Limits = {
   bodyBytesPerSecond: 500,
   idleMs: 60_000,
   writeMs: 60_000,
+  halfClosedMs: 1_000,
   lingerMs: 2_000,
   lingerBytes: 256 * 1024,
   drainBytes: 64 * 1024,

@@ -205,7 +205,9 @@ test('an answer that was broken off breaks the connection, so that nobody takes 
 
 test('early hints go before the answer, to HTTP/1.1 only', async () => {
   const hinting = (client: ClientPort) => {
-    client.inform(103, ['link', '</a.css>; rel=preload']);
+    client.inform(103, ['link', '</a.css>; rel=preload', 'x', '1']);
+    client.inform(103, ['x', '1']);
+    client.inform(103, ['link', 'nonsense']);
     client.inform(102, []);
     setImmediate(() => echo(client));
   };

@@ -163,6 +163,30 @@ test('an answer has all the time that its handler takes', async () => {
   assert.equal(harness.received, okText('/'));
 });
 
+test('a client that closed its side waits a while for its answer to begin, and as long as it takes for the rest', async () => {
+  let gone = 0;
+  const clients: ClientPort[] = [];
+  const waiting = (client: ClientPort) => {
+    client.onGone = () => {
+      gone += 1;
+    };
+    clients.push(client);
+  };
+  const [left, begun] = [new Harness(waiting, LIMITS).listen(), new Harness(waiting, LIMITS).listen()];
+  for (const harness of [left, begun]) harness.client.end(GET);
+  await settled();
+  clients[1]?.begin(200, [], 4);
+  left.clock.advance(500);
+  assert.equal(gone, 0);
+  for (const harness of [left, begun]) harness.clock.advance(5_000);
+  assert.equal(gone, 1);
+  assert.ok(left.server.destroyed);
+  clients[1]?.write(Buffer.from('late'));
+  clients[1]?.end();
+  await settled();
+  assert.ok(begun.received.endsWith('\r\n\r\nlate'));
+});
+
 test('on retirement idle connections close at once, busy ones after their answer', async () => {
   const clients: ClientPort[] = [];
   const idle = new Harness(echo).listen();

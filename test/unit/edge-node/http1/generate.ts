@@ -103,7 +103,7 @@ export class RequestGenerator {
         ])
       : this.#pick(['a\x00', 'a\tb', '\x7f', '"q, close"', 'h2c', 'x\r\n y', 'x\ny', 'x\ry', ', ,close', 'clos']);
     const colon = this.#chance(0.98) ? ':' : this.#pick([' :', '', '::', '\t:']);
-    return `${name}${colon}${this.#blank()}${value}${this.#chance(0.1) ? this.#blank() : ''}`;
+    return `${name}${colon}${this.#blank()}${value}${this.#tail()}`;
   }
 
   /** Adds what frames the body, and returns the body. */
@@ -125,7 +125,7 @@ export class RequestGenerator {
             '1e1',
             '99999999999999999999',
           ]);
-      fields.push(`${this.#case('Content-Length')}:${this.#blank()}${length}`);
+      fields.push(`${this.#case('Content-Length')}:${this.#blank()}${length}${this.#tail()}`);
       if (this.#chance(0.05)) fields.push(`Content-Length: ${this.#pick([length, '3'])}`);
       if (kind < 6) return data;
     }
@@ -142,7 +142,7 @@ export class RequestGenerator {
           'chunked;a',
           '',
         ]);
-    fields.push(`${this.#case('Transfer-Encoding')}:${this.#blank()}${coding}`);
+    fields.push(`${this.#case('Transfer-Encoding')}:${this.#blank()}${coding}${this.#tail()}`);
     if (this.#chance(0.03)) fields.push('Transfer-Encoding: chunked');
     let body = '';
     for (let i = this.#below(4); i > 0; i -= 1) {
@@ -196,6 +196,10 @@ export class RequestGenerator {
 
   #blank(): string {
     return this.#chance(0.8) ? ' ' : this.#pick(['', '\t', '  ', ' \t ']);
+  }
+
+  #tail(): string {
+    return this.#chance(0.1) ? this.#blank() : '';
   }
 
   #shuffle(list: string[]): void {

@@ -75,36 +75,23 @@ test('a body that is too long to throw away ends the connection after the answer
   const unread = (client: ClientPort) => ok(client, 'unread');
   const answer = okText('unread', 'connection: close\r\n');
   assert.equal(await converse(post('x'.repeat(70_000)) + GET, unread, { lingerBytes: 1e6 }), answer);
-  // In chunks its length shows only as it comes.
-  const chunk = `4000\r\n${'x'.repeat(0x4000)}\r\n`;
-  assert.equal(
-    await converse(chunked(`${chunk.repeat(8)}0\r\n\r\n`) + GET, unread, { lingerBytes: 1e6 }),
-    okText('unread'),
-  );
-  assert.equal(
-    await converse(chunked(`${chunk.repeat(2)}0\r\n\r\n`) + GET, (client) => {
-      if (client.body === undefined) echo(client);
-      else unread(client);
-    }),
-    okText('unread') + NEXT,
-  );
+  // How long one in chunks will be is not known.
+  assert.equal(await converse(chunked('1\r\nx\r\n') + GET, unread), answer);
+  assert.equal(await converse(chunked('0\r\n\r\n') + GET, unread), answer);
 });
 
-test('a handler that stops reading leaves the rest to be thrown away', async () => {
-  const stopping = async (client: ClientPort) => {
-    for await (const _ of client.body?.chunks() ?? []) break;
-    ok(client, 'enough');
-  };
-  const harness = new Harness((client) => {
-    if (client.body === undefined) echo(client);
-    else void stopping(client);
-  }).listen();
-  harness.send(post('x'.repeat(10), '', 30_000));
+test('an answer that comes before the end of a body that was being read ends the connection', async () => {
+  const harness = new Harness((client) => void stop(client)).listen();
+  harness.send(post('x'.repeat(10), '', 20));
   await settled();
-  harness.send('x'.repeat(29_990) + GET);
-  await settled();
-  assert.equal(harness.received, okText('enough') + NEXT);
+  assert.equal(harness.received, okText('enough', 'connection: close\r\n'));
+  assert.ok(harness.client.readableEnded);
 });
+
+async function stop(client: ClientPort): Promise<void> {
+  for await (const _ of client.body?.chunks() ?? []) break;
+  ok(client, 'enough');
+}
 
 test('100 (Continue) goes out when the handler begins to read, and not before', async () => {
   const clients: ClientPort[] = [];
@@ -183,16 +170,6 @@ test('a client that leaves in the middle of its body ends the exchange', async (
   assert.deepEqual(errors, ['the client went away']);
   assert.equal(gone, 1);
   assert.ok(harness.server.destroyed);
-});
-
-test('a body that makes no sense behind its answer ends the connection, without another answer', async () => {
-  const harness = new Harness((client) => ok(client, 'unread')).listen();
-  harness.send(chunked('1\r\nx\r\n'));
-  await settled();
-  harness.send(`zz\r\n${GET}`);
-  await settled();
-  assert.equal(harness.received, okText('unread'));
-  assert.ok(harness.client.readableEnded);
 });
 
 test('until its first piece was asked for, a body can be handed out again; after the exchange it is an error', async () => {

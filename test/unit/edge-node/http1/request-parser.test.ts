@@ -243,6 +243,7 @@ test('framing that could be read in two ways is refused', () => {
     assert.equal(refuse(post(`Transfer-Encoding: ${value}`)), '400 transfer-encoding-unknown', value);
   for (const value of ['cHuNkEd', 'Chunked', '"chunked"', 'chunked identity', 'gzip', "chunked'", '\xa0chunked'])
     assert.equal(refuse(post(`Transfer-Encoding: ${value}`)), '400 transfer-encoding-unknown', value);
+  assert.equal(refuse(post('Transfer-Encoding: chunked\t')), '400 transfer-encoding-unknown');
   assert.equal(refuse(post('Transfer-Encoding: \x0bchunked')), '400 field-value-control');
   assert.equal(
     refuse(post('Transfer-Encoding: chunked', 'Transfer-Encoding: chunked')),
