@@ -264,7 +264,10 @@ test('a stop finishes what is in flight, closes what is idle and takes nothing n
   await until('the beginning', () => begun.unread.includes('be'));
   await held('/wait/unbegun');
   // Its time stands still: the stop must not need the grace.
-  const stop = stopped.listener.stop(new FakeClock(), 1);
+  let isStopped = false;
+  void stopped.listener.stop(new FakeClock(), 1).then(() => {
+    isStopped = true;
+  });
   await idle.closed();
   await assert.rejects(async () => {
     const late = await RawClient.connect(stopped.port);
@@ -276,8 +279,8 @@ test('a stop finishes what is in flight, closes what is idle and takes nothing n
   const last = await unbegun.response();
   assert.deepEqual([last.body, field(last.fields, 'connection')], ['unbegun', 'close']);
   silent.destroy();
-  await stop;
   await Promise.all([begun.closed(), unbegun.closed()]);
+  await until('the stop', () => isStopped);
 });
 
 test('a stop waits no longer than its grace', async () => {
