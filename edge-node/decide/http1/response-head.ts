@@ -5,10 +5,13 @@ import { formatHttpDate } from '../cache/http-date.ts';
 import type { FieldList } from '../fields.ts';
 import { TOKEN_LOWER } from './octets.ts';
 
-/** Status line and fields, without the empty line: more fields may follow. */
+/** Status line and fields, without the empty line: more fields may follow. May be made once and written many times. */
 export interface HeadText {
   readonly kind: 'text';
+  readonly status: number;
   readonly text: string;
+  /** Whether Date is among the fields; a message without one gets it when it is sent (RFC 9110 section 6.6.1). */
+  readonly dated: boolean;
 }
 
 /** A field that cannot be sent. */
@@ -84,14 +87,16 @@ export function headText(status: number, fields: FieldList): HeadText | Malforme
   const start = statusLines.get(status);
   if (start === undefined) throw new RangeError(`status ${status} is not within 100..999`);
   let text = start;
+  let dated = false;
   for (let i = 0; i < fields.length; i += 2) {
     const name = fields[i] ?? '';
     const value = fields[i + 1] ?? '';
     if (isFraming(name)) continue;
     if (!isToken(name) || !isFieldValue(value)) return { kind: 'malformed-field', name: name.slice(0, 64) };
+    if (name === 'date') dated = true;
     text += `${name}: ${value}\r\n`;
   }
-  return { kind: 'text', text };
+  return { kind: 'text', status, text, dated };
 }
 
 function isFraming(name: string): boolean {

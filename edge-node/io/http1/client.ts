@@ -3,7 +3,7 @@
 import type { RequestHead } from '../../decide/admit.ts';
 import { type FailureCode, failureResponse } from '../../decide/errors.ts';
 import type { FieldList } from '../../decide/fields.ts';
-import { headText } from '../../decide/http1/response-head.ts';
+import { type HeadText, headText } from '../../decide/http1/response-head.ts';
 import type { ClientPort } from '../../ports.ts';
 import type { Http1Body } from './request-body.ts';
 
@@ -22,12 +22,6 @@ export interface ExchangeOwner {
   break(): void;
   /** The value of Date. */
   date(): string;
-}
-
-/** A head that was made text once, to be written many times. */
-export interface PreparedHead {
-  readonly status: number;
-  readonly text: string;
 }
 
 export class Http1Client implements ClientPort {
@@ -58,15 +52,15 @@ export class Http1Client implements ClientPort {
 
   answer(status: number, fields: FieldList, body: Uint8Array | undefined, length: number | undefined): void {
     if (this.#state !== 'unanswered') return;
-    this.#answer(status, sendable(status, fields), body, length);
+    this.#answer(sendable(status, fields), '', body, length);
   }
 
-  /** As `answer`, with a head that was prepared and `more` fields after its own. */
-  answerPrepared(head: PreparedHead, more: FieldList, body: Uint8Array | undefined, length: number): void {
+  /** As `answer`, with a head that was made before and `more` fields after its own, whose values are known to be sound. */
+  answerPrepared(head: HeadText, more: FieldList, body: Uint8Array | undefined, length: number): void {
     if (this.#state !== 'unanswered') return;
-    let text = head.text;
-    for (let i = 0; i < more.length; i += 2) text += `${more[i]}: ${more[i + 1]}\r\n`;
-    this.#answer(head.status, text, body, length);
+    let fields = '';
+    for (let i = 0; i < more.length; i += 2) fields += `${more[i]}: ${more[i + 1]}\r\n`;
+    this.#answer(head, fields, body, length);
   }
 
   inform(status: number, fields: FieldList): void {
@@ -90,7 +84,7 @@ export class Http1Client implements ClientPort {
     this.#left = length ?? (this.request.minor === 0 ? -2 : -1);
     this.#persists = this.#left !== -2 && this.#owner.mayPersist(this);
     const framing = this.#left === -1 && !this.#silent ? 'transfer-encoding: chunked\r\n' : '';
-    this.#owner.send(head + framing + this.#lastLines(status, length));
+    this.#owner.send(head.text + framing + this.#lastLines(head, length));
     // The first part of the body mostly follows within the turn, and then goes out with the head.
     this.#owner.flushLater();
   }
@@ -143,8 +137,8 @@ export class Http1Client implements ClientPort {
     }
     this.#state = 'over';
     const { status, fields, body } = failureResponse(code);
-    const head = sendable(status, [...fields, 'date', this.#owner.date()]);
-    this.#owner.send(head + this.#lastLines(status, body.length));
+    const head = sendable(status, fields);
+    this.#owner.send(head.text + this.#lastLines(head, body.length));
     if (this.request.method !== 'HEAD') this.#owner.send(body);
     this.#owner.onAnswered(this, false);
   }
@@ -156,11 +150,11 @@ export class Http1Client implements ClientPort {
     this.onGone?.();
   }
 
-  #answer(status: number, head: string, body: Uint8Array | undefined, length: number | undefined): void {
+  #answer(head: HeadText, more: string, body: Uint8Array | undefined, length: number | undefined): void {
     this.#state = 'over';
     this.#persists = this.#owner.mayPersist(this);
-    const silent = this.#isSilent(status);
-    this.#owner.send(head + this.#lastLines(status, silent ? length : (body?.length ?? 0)));
+    const silent = this.#isSilent(head.status);
+    this.#owner.send(head.text + more + this.#lastLines(head, silent ? length : (body?.length ?? 0)));
     if (!silent && body !== undefined) this.#owner.send(body);
     this.#owner.onAnswered(this, this.#persists);
   }
@@ -170,18 +164,20 @@ export class Http1Client implements ClientPort {
     return status === 204 || status === 304 || this.request.method === 'HEAD';
   }
 
-  /** Framing by length, persistence, and the empty line. */
-  #lastLines(status: number, length: number | undefined): string {
+  /** Date where there is none, framing by length, persistence, and the empty line. */
+  #lastLines({ status, dated }: HeadText, length: number | undefined): string {
+    let lines = dated ? '' : `date: ${this.#owner.date()}\r\n`;
     // RFC 9110 section 8.6: none on 204; on 304 only what a 200 would have, which is not known here.
-    const framing = length === undefined || status === 204 || status === 304 ? '' : `content-length: ${length}\r\n`;
-    if (!this.#persists) return `${framing}connection: close\r\n\r\n`;
-    return this.request.minor === 0 ? `${framing}connection: keep-alive\r\n\r\n` : `${framing}\r\n`;
+    if (length !== undefined && status !== 204 && status !== 304) lines += `content-length: ${length}\r\n`;
+    if (!this.#persists) lines += 'connection: close\r\n';
+    else if (this.request.minor === 0) lines += 'connection: keep-alive\r\n';
+    return `${lines}\r\n`;
   }
 }
 
 /** Throws when there is a field that cannot be sent. */
-function sendable(status: number, fields: FieldList): string {
+function sendable(status: number, fields: FieldList): HeadText {
   const head = headText(status, fields);
   if (head.kind === 'malformed-field') throw new Error(`the response has a field that cannot be sent: "${head.name}"`);
-  return head.text;
+  return head;
 }

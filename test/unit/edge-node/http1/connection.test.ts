@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { headText } from '../../../../edge-node/decide/http1/response-head.ts';
 import type { ClientPort } from '../../../../edge-node/ports.ts';
 import { converse, echo, Harness, ok, okText, settled } from './harness.ts';
 
@@ -98,14 +99,14 @@ async function readAll(client: ClientPort): Promise<string> {
 
 test('HEAD has the length and no body; 204 and 304 have neither', async () => {
   const answering = (status: number) => (client: ClientPort) =>
-    client.answer(status, ['x', '1'], Buffer.from('body'), 4);
+    client.answer(status, ['date', 'now'], Buffer.from('body'), 4);
   const head = await converse('HEAD / HTTP/1.1\r\nHost: a\r\n\r\n', answering(200));
-  assert.equal(head, 'HTTP/1.1 200 OK\r\nx: 1\r\ncontent-length: 4\r\n\r\n');
-  assert.equal(await converse(GET('/'), answering(204)), 'HTTP/1.1 204 No Content\r\nx: 1\r\n\r\n');
-  assert.equal(await converse(GET('/'), answering(304)), 'HTTP/1.1 304 Not Modified\r\nx: 1\r\n\r\n');
-  const without = (client: ClientPort) => client.answer(200, [], undefined, undefined);
+  assert.equal(head, 'HTTP/1.1 200 OK\r\ndate: now\r\ncontent-length: 4\r\n\r\n');
+  assert.equal(await converse(GET('/'), answering(204)), 'HTTP/1.1 204 No Content\r\ndate: now\r\n\r\n');
+  assert.equal(await converse(GET('/'), answering(304)), 'HTTP/1.1 304 Not Modified\r\ndate: now\r\n\r\n');
+  const without = (client: ClientPort) => client.answer(200, ['date', 'now'], undefined, undefined);
   assert.equal(await converse(GET('/'), without), okText(''));
-  assert.equal(await converse('HEAD / HTTP/1.1\r\nHost: a\r\n\r\n', without), 'HTTP/1.1 200 OK\r\n\r\n');
+  assert.equal(await converse('HEAD / HTTP/1.1\r\nHost: a\r\n\r\n', without), 'HTTP/1.1 200 OK\r\ndate: now\r\n\r\n');
 });
 
 test('HTTP/1.0 ends after the answer unless the client asked to keep the connection', async () => {
@@ -126,18 +127,29 @@ test('Connection: close ends it, and what was sent behind it is not read', async
 });
 
 test('a head prepared once is written with the fields of the moment', async () => {
-  const head = { status: 200, text: 'HTTP/1.1 200 OK\r\netag: "1"\r\n' };
+  const head = headText(200, ['etag', '"1"', 'date', 'then']);
   const received = await converse(GET('/'), (client) => {
     if ('answerPrepared' in client && typeof client.answerPrepared === 'function') {
       client.answerPrepared(head, ['age', '7'], Buffer.from('hit'), 3);
     }
   });
-  assert.equal(received, 'HTTP/1.1 200 OK\r\netag: "1"\r\nage: 7\r\ncontent-length: 3\r\n\r\nhit');
+  assert.equal(received, 'HTTP/1.1 200 OK\r\netag: "1"\r\ndate: then\r\nage: 7\r\ncontent-length: 3\r\n\r\nhit');
+});
+
+test('an answer without a Date gets one', async () => {
+  const date = 'date: Tue, 14 Nov 2023 22:13:20 GMT\r\n';
+  const answered = await converse(GET('/'), (client) => client.answer(200, ['x', '1'], undefined, undefined));
+  assert.equal(answered, `HTTP/1.1 200 OK\r\nx: 1\r\n${date}content-length: 0\r\n\r\n`);
+  const streamed = await converse(GET('/'), (client) => {
+    client.begin(200, [], 0);
+    client.end();
+  });
+  assert.equal(streamed, `HTTP/1.1 200 OK\r\n${date}content-length: 0\r\n\r\n`);
 });
 
 test('a streamed answer: by length, in chunks, or in HTTP/1.0 until the connection closes', async () => {
   const streaming = (length: number | undefined) => (client: ClientPort) => {
-    client.begin(200, ['x', '1'], length);
+    client.begin(200, ['date', 'now'], length);
     client.write(Buffer.from('hello'));
     client.write(Buffer.alloc(0));
     setImmediate(() => {
@@ -145,7 +157,7 @@ test('a streamed answer: by length, in chunks, or in HTTP/1.0 until the connecti
       client.end();
     });
   };
-  const head = 'HTTP/1.1 200 OK\r\nx: 1\r\n';
+  const head = 'HTTP/1.1 200 OK\r\ndate: now\r\n';
   assert.equal(await converse(GET('/'), streaming(12)), `${head}content-length: 12\r\n\r\nhello, world`);
   const chunked = (fields = '') =>
     `${head}transfer-encoding: chunked\r\n${fields}\r\n5\r\nhello\r\n7\r\n, world\r\n0\r\n\r\n`;
@@ -163,31 +175,31 @@ test('the head of a streamed answer does not wait for the body, and goes with it
   const harness = new Harness((client) => clients.push(client)).listen();
   harness.send(GET('/'));
   await settled();
-  clients[0]?.begin(200, [], 5);
+  clients[0]?.begin(200, ['date', 'now'], 5);
   await settled();
-  assert.equal(harness.received, 'HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n');
+  assert.equal(harness.received, 'HTTP/1.1 200 OK\r\ndate: now\r\ncontent-length: 5\r\n\r\n');
   clients[0]?.write(Buffer.from('hello'));
   clients[0]?.end();
   harness.send(GET('/'));
   await settled();
   const before = harness.pieces.length;
-  clients[1]?.begin(200, [], 5);
+  clients[1]?.begin(200, ['date', 'now'], 5);
   clients[1]?.write(Buffer.from('hello'));
   await settled();
-  assert.deepEqual(harness.pieces.slice(before), ['HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello']);
+  assert.deepEqual(harness.pieces.slice(before), ['HTTP/1.1 200 OK\r\ndate: now\r\ncontent-length: 5\r\n\r\nhello']);
 });
 
 test('an answer that is longer or shorter than it said breaks the connection', async () => {
   for (const parts of [['12345', '6'], ['123456'], ['1234']]) {
     const harness = new Harness((client) => {
-      client.begin(200, [], 5);
+      client.begin(200, ['date', 'now'], 5);
       for (const part of parts) client.write(Buffer.from(part));
       client.end();
     }).listen();
     harness.send(GET('/'));
     await settled();
     assert.ok(harness.server.destroyed, parts.join());
-    assert.ok(harness.received.length <= 'HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n12345'.length);
+    assert.ok(harness.received.length <= 'HTTP/1.1 200 OK\r\ndate: now\r\ncontent-length: 5\r\n\r\n12345'.length);
   }
 });
 
@@ -357,7 +369,7 @@ test('a client that reads nothing gets no more requests answered than fit', asyn
 test('a long body comes whole, and the next answer behind it', async () => {
   const body = Buffer.alloc(1_000_000, 'ab');
   const received = await converse(GET('/long') + GET('/short'), (client) => {
-    if (client.request.target === '/long') client.answer(200, [], body, body.length);
+    if (client.request.target === '/long') client.answer(200, ['date', 'now'], body, body.length);
     else echo(client);
   });
   assert.ok(received === okText(body.toString()) + okText('/short', 'connection: close\r\n'));

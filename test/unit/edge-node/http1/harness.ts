@@ -14,12 +14,12 @@ export const echo: Handler = (client) => ok(client, client.request.target);
 /** Answers 200 with `body`. */
 export function ok(client: ClientPort, body: string): void {
   const octets = Buffer.from(body);
-  client.answer(200, [], octets, octets.length);
+  client.answer(200, ['date', 'now'], octets, octets.length);
 }
 
 /** What `ok` answers, as it goes out. */
 export function okText(body: string, fields = ''): string {
-  return `HTTP/1.1 200 OK\r\ncontent-length: ${body.length}\r\n${fields}\r\n${body}`;
+  return `HTTP/1.1 200 OK\r\ndate: now\r\ncontent-length: ${body.length}\r\n${fields}\r\n${body}`;
 }
 
 export class Harness {
