@@ -27,6 +27,13 @@ export const FAILURES = {
   'fields-too-large': { status: 431, source: 'client', retryable: false, title: 'The header section is too large.' },
   'target-too-long': { status: 414, source: 'client', retryable: false, title: 'The URL is too long.' },
   'method-not-allowed': { status: 405, source: 'client', retryable: false, title: 'This method is not supported.' },
+  'method-unknown': { status: 501, source: 'client', retryable: false, title: 'This method is not known here.' },
+  'version-unsupported': {
+    status: 505,
+    source: 'client',
+    retryable: false,
+    title: 'This version of HTTP is not spoken here.',
+  },
   'expectation-failed': { status: 417, source: 'client', retryable: false, title: 'The expectation cannot be met.' },
   'unknown-host': { status: 421, source: 'client', retryable: false, title: 'No site here has this hostname.' },
   'no-route': { status: 404, source: 'client', retryable: false, title: 'No route of this site covers this path.' },
