@@ -20,8 +20,8 @@ import { accessRecord } from './io/access-record.ts';
 import { type Readiness, startAdminServer } from './io/admin-server.ts';
 import { ControlStream } from './io/control-stream.ts';
 import { guardedConnector, guardedLookup } from './io/guarded-lookup.ts';
+import { listenHttp1 } from './io/http1/listener.ts';
 import { CountingLedger } from './io/ledger.ts';
-import { listen } from './io/listener.ts';
 import { MemoryStore } from './io/memory-store.ts';
 import { OriginClient } from './io/origin-client.ts';
 import { httpProbe } from './io/probe.ts';
@@ -193,13 +193,17 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
 
     const engine = createEngine(ports, STEPS);
     const refused = 'Requests and fields that the listener refused, by reason.';
-    const listener = await listen(address(options.listen, 'the listening address'), {
-      onExchange: (client) => engine.start(new Exchange(client, clock.monotonic())),
-      onRefused: (reason, detail) => {
-        metrics.counter('meridian_listener_refused_total', refused, { reason }).add();
-        log.debug({ reason, detail }, 'refused by the listener');
+    const listener = await listenHttp1(
+      address(options.listen, 'the listening address'),
+      {
+        onExchange: (client) => engine.start(new Exchange(client, clock.monotonic())),
+        onRefused: (reason, detail) => {
+          metrics.counter('meridian_listener_refused_total', refused, { reason }).add();
+          log.debug({ reason, detail }, 'refused by the listener');
+        },
       },
-    });
+      clock,
+    );
     lifecycle.onStop('listener', () => listener.stop(clock, STOP_GRACE_MS));
     control?.start();
     lifecycle.onStop('control stream', async () => {

@@ -2,9 +2,22 @@
 import net, { type AddressInfo, type Socket } from 'node:net';
 import tls from 'node:tls';
 import type { Clock } from '../../../infra/runtime/clock.ts';
-import type { Listener, ListenerEvents } from '../listener.ts';
+import type { FailureCode } from '../../decide/errors.ts';
+import type { ClientPort } from '../../ports.ts';
 import { Http1Connection } from './connection.ts';
 import { DEFAULT_HTTP1_LIMITS, type Http1Limits, Http1Shared } from './shared.ts';
+
+export interface ListenerEvents {
+  onExchange(client: ClientPort): void;
+  /** A request was refused before it became an exchange, a field dropped, or a connection came above the limit. */
+  onRefused(code: FailureCode | 'too-many-connections' | 'underscore-field', detail: string): void;
+}
+
+export interface Listener {
+  readonly port: number;
+  /** Stops accepting, closes idle connections, waits up to `graceMs` for answers in flight, then closes the rest. */
+  stop(clock: Clock, graceMs: number): Promise<void>;
+}
 
 export interface Http1Address {
   readonly host: string;
@@ -16,7 +29,7 @@ export interface Http1Address {
   readonly tls?: tls.TlsOptions;
 }
 
-/** Rejects with the system's error when the address cannot be had. */
+/** Rejects with a sentence that says what to do when the address cannot be had. */
 export function listenHttp1(
   address: Http1Address,
   events: ListenerEvents,
@@ -36,7 +49,7 @@ export function listenHttp1(
   server.on('drop', () => events.onRefused('too-many-connections', `more than ${limits.connections} connections`));
   server.on('tlsClientError', (_error: Error, socket: Socket) => socket.destroy());
   return new Promise((resolve, reject) => {
-    server.once('error', reject);
+    server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(error, address)));
     const { host, port, reusePort = false } = address;
     server.listen({ host, port, reusePort, backlog: 1_024 }, () => {
       resolve({
@@ -57,4 +70,13 @@ async function stop(server: net.Server, shared: Http1Shared, clock: Clock, grace
   await closed;
   timer.cancel();
   shared.stop();
+}
+
+function listenError(error: NodeJS.ErrnoException, { host, port }: { host: string; port: number }): Error {
+  if (error.code === 'EADDRINUSE') {
+    return new Error(`cannot listen on ${host}:${port}: the port is in use; stop what uses it or choose another`);
+  }
+  if (error.code === 'EACCES')
+    return new Error(`cannot listen on ${host}:${port}: not permitted; choose a port above 1023`);
+  return new Error(`cannot listen on ${host}:${port}: ${error.message}`);
 }

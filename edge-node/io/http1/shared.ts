@@ -2,8 +2,8 @@
 import type { Clock, Timer } from '../../../infra/runtime/clock.ts';
 import { type HeadLimits, ParserShared } from '../../decide/http1/request-parser.ts';
 import { DateText } from '../../decide/http1/response-head.ts';
-import type { ListenerEvents } from '../listener.ts';
 import type { DeadlineLimits } from './deadlines.ts';
+import type { ListenerEvents } from './listener.ts';
 
 export interface Http1Limits extends HeadLimits, DeadlineLimits {
   /** Trailer section of a chunked body, octets. */

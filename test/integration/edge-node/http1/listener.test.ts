@@ -5,9 +5,9 @@ import https from 'node:https';
 import net from 'node:net';
 import { text } from 'node:stream/consumers';
 import { after, test } from 'node:test';
+import type { Listener } from '../../../../edge-node/io/http1/listener.ts';
 import { listenHttp1 } from '../../../../edge-node/io/http1/listener.ts';
 import { DEFAULT_HTTP1_LIMITS } from '../../../../edge-node/io/http1/shared.ts';
-import type { Listener } from '../../../../edge-node/io/listener.ts';
 import type { ClientPort } from '../../../../edge-node/ports.ts';
 import { systemClock } from '../../../../infra/runtime/clock.ts';
 import { until } from '../../../support/until.ts';
@@ -180,5 +180,5 @@ test('stopping closes what is idle at once, what is busy after its answer, and w
 test('an address in use is an error', async () => {
   const port = await start();
   const events = { onExchange: handler, onRefused: () => undefined };
-  await assert.rejects(listenHttp1({ host: HOST, port }, events, systemClock), /EADDRINUSE/);
+  await assert.rejects(listenHttp1({ host: HOST, port }, events, systemClock), /the port is in use/);
 });
