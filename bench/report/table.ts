@@ -7,21 +7,18 @@ export interface Column {
 
 /** `rows`: cells by column; missing ones are empty. */
 export function markdownTable(columns: readonly Column[], rows: readonly (readonly string[])[]): string {
-  const widths = columns.map(({ title }, at) =>
-    Math.max(3, title.length, ...rows.map((row) => (row[at] ?? '').length)),
+  const texts = [columns.map(({ title }) => title), ...rows].map((row) =>
+    columns.map((_, at) => (row[at] ?? '').replaceAll('|', '\\|')),
   );
-  const line = (cells: readonly string[]): string => {
-    const padded = columns.map(({ align }, at) => {
-      const cell = (cells[at] ?? '').replaceAll('|', '\\|');
-      return align === 'right' ? cell.padStart(widths[at] ?? 0) : cell.padEnd(widths[at] ?? 0);
-    });
-    return `| ${padded.join(' | ')} |\n`;
-  };
+  const widths = columns.map((_, at) => Math.max(3, ...texts.map((cells) => cells[at]?.length ?? 0)));
   const rule = columns.map(({ align }, at) => {
-    const dashes = '-'.repeat(widths[at] ?? 3);
+    const dashes = '-'.repeat(widths[at] ?? 0);
     return align === 'right' ? `${dashes.slice(1)}:` : dashes;
   });
-  return line(columns.map(({ title }) => title)) + line(rule) + rows.map(line).join('');
+  const [titles = [], ...lines] = texts.map((cells) =>
+    cells.map((cell, at) => (columns[at]?.align === 'right' ? cell.padStart : cell.padEnd).call(cell, widths[at] ?? 0)),
+  );
+  return [titles, rule, ...lines].map((cells) => `| ${cells.join(' | ')} |\n`).join('');
 }
 
 /** With three digits that say something: 41,300, 102, 7.31, 0.452. */
