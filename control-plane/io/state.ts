@@ -20,6 +20,9 @@ export interface StatePorts {
 /** Between two attempts to read a store that is out of reach. */
 const RETRY: BackoffOptions = { firstMs: 200, maxMs: 5000 };
 
+/** For what was written to come back by the watch. */
+const ECHO_MS = 5000;
+
 interface Waiter {
   readonly revision: number;
   readonly arrived: () => void;
@@ -117,14 +120,14 @@ export class State {
   /** Begins an epoch later than `seen`, unless another does so first; then everything that edges hold is older. */
   async renewEpoch(seen: number): Promise<void> {
     const { store, clock, log } = this.#ports;
-    const { epoch, epochRevision } = this.#world;
+    const { revision, epoch, epochRevision } = this.#world;
     const record = { epoch: nextEpoch(clock.now(), epoch, seen), identity: await store.identity() };
     log.error(
       { epoch: record.epoch, seen },
       'an edge holds what this store does not: the store went back in time, or another took its place; beginning a new epoch',
     );
     await beginEpoch(store, record, epochRevision);
-    await this.reached(this.#world.revision + 1, 5000);
+    await this.reached(revision + 1, ECHO_MS);
   }
 
   stop(): void {

@@ -59,7 +59,13 @@ export class Writer {
 
   async #attempt<Plan extends { readonly kind: string }>(plan: (world: World) => Plan): Promise<Written<Plan>> {
     for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
-      const { world } = this.#state;
+      const { world, lost } = this.#state;
+      if (lost !== undefined) {
+        throw new StoreError(
+          'unavailable',
+          `nothing was changed, since the store is out of sight: ${lost}; try again later`,
+        );
+      }
       const planned = plan(world);
       if (!isCommit(planned)) return { plan: planned, revision: undefined, committedAt: this.#clock.monotonic() };
       const { kind, revision } = await this.#store.commit(planned.transaction);
@@ -70,10 +76,7 @@ export class Writer {
       // Whoever was faster wrote one of the keys compared, so that the watch will bring it.
       if (!(await this.#state.reached(world.revision + 1, ECHO_MS))) break;
     }
-    throw new StoreError(
-      'unavailable',
-      'other changes kept coming first, or the store is out of sight; nothing was written',
-    );
+    throw new StoreError('unavailable', 'nothing was changed: others kept changing the same; try again');
   }
 }
 

@@ -69,6 +69,7 @@ export function listen(
   const shared: Shared = { limits, events, stopping: false };
   const accept = (expectsContinue: boolean) => (req: http.IncomingMessage, res: http.ServerResponse) => {
     const client = new HttpClient(req, res, expectsContinue, shared);
+    // One whose answer had begun before the stop has not said that it will be closed, and is idle only now.
     res.on('close', () => {
       if (shared.stopping) server.closeIdleConnections();
     });
@@ -179,7 +180,6 @@ class HttpClient implements ClientPort {
   readonly #req: http.IncomingMessage;
   readonly #res: http.ServerResponse;
   readonly #shared: Shared;
-  readonly #expectsContinue: boolean;
   onDrain: (() => void) | undefined = undefined;
   onGone: (() => void) | undefined = undefined;
 
@@ -187,7 +187,6 @@ class HttpClient implements ClientPort {
     this.#req = req;
     this.#res = res;
     this.#shared = shared;
-    this.#expectsContinue = expectsContinue;
     this.body = requestBody(req, res, expectsContinue);
     this.request = {
       method: req.method ?? '',
@@ -259,15 +258,11 @@ class HttpClient implements ClientPort {
     this.#res.writeHead(status, lines);
   }
 
-  /** Whether a body is still to come that cannot be drained before the next request, or perhaps never comes. */
+  /** Whether a body is still to come that cannot be drained before the next request. */
   #leavesBodyUnread(): boolean {
     const { body } = this;
     if (!body || this.#req.complete) return false;
-    return (
-      body.consumed ||
-      this.#expectsContinue ||
-      (body.length ?? Number.POSITIVE_INFINITY) > this.#shared.limits.drainBytes
-    );
+    return body.consumed || (body.length ?? Number.POSITIVE_INFINITY) > this.#shared.limits.drainBytes;
   }
 }
 

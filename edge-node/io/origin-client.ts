@@ -19,6 +19,9 @@ export interface OriginClientOptions {
 /** Larger header sections from an origin are a failure, bytes. */
 const MAX_RESPONSE_FIELDS = 64 * 1024;
 
+/** undici's codes for an answer too large, and for a request that it will not send. */
+const MALFORMED: ReadonlySet<string> = new Set(['UND_ERR_HEADERS_OVERFLOW', 'UND_ERR_INVALID_ARG']);
+
 interface OriginPool {
   readonly pool: Pool;
   inFlight: number;
@@ -207,7 +210,9 @@ class Call implements OriginCall, Dispatcher.DispatchHandler {
     if (code === 'UND_ERR_CONNECT_TIMEOUT' || code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT') {
       return { phase, code: 'origin-timeout', detail };
     }
-    if (code.startsWith('HPE_') || code === 'UND_ERR_HEADERS_OVERFLOW' || code === 'UND_ERR_INVALID_ARG') {
+    // A length that does not match the body is a cut-off body, or two lengths in one head.
+    const twoLengths = code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH' && phase === 'head';
+    if (twoLengths || error.name === 'HTTPParserError' || MALFORMED.has(code)) {
       return { phase, code: 'origin-malformed', detail };
     }
     return { phase, code: phase === 'connect' ? 'origin-unreachable' : 'origin-cut-off', detail };

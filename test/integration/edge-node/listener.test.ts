@@ -180,6 +180,22 @@ test('early hints are passed on; those that are malformed are dropped', async ()
   client.destroy();
 });
 
+test('where an origin is not there, the next one gets the request, its body with it', async () => {
+  const half = await startEdge({ gone: 'http://127.0.0.1:1', london: origin.address });
+  const client = await RawClient.connect(half.port);
+  // Which of two at the same distance is asked first is drawn: sixteen draws do not all fall on one.
+  for (let i = 0; i < 16; i += 1) {
+    const expected = await client.ask(request('POST', '/echo', 'Content-Length: 5', 'Expect: 100-continue'));
+    assert.equal(expected.status, 100);
+    assert.equal((await client.ask('hello')).body, 'hello');
+  }
+  const nobody = await startEdge({ gone: 'http://127.0.0.1:1' });
+  const refused = await RawClient.connect(nobody.port);
+  assert.equal((await refused.ask(`${request('POST', '/echo', 'Content-Length: 5')}hello`)).status, 502);
+  assert.equal((await refused.ask(request('GET', '/echo'))).status, 502);
+  for (const end of [client, refused]) end.destroy();
+});
+
 test('a client that leaves takes its request to the origin with it', async () => {
   const client = await RawClient.connect(edge.port);
   const { length } = edge.ends;
@@ -248,7 +264,10 @@ test('a stop finishes what is in flight, closes what is idle and takes nothing n
   await until('the beginning', () => begun.unread.includes('be'));
   await held('/wait/unbegun');
   // Its time stands still: the stop must not need the grace.
-  const stop = stopped.listener.stop(new FakeClock(), 1);
+  let isStopped = false;
+  void stopped.listener.stop(new FakeClock(), 1).then(() => {
+    isStopped = true;
+  });
   await idle.closed();
   await assert.rejects(async () => {
     const late = await RawClient.connect(stopped.port);
@@ -260,8 +279,8 @@ test('a stop finishes what is in flight, closes what is idle and takes nothing n
   const last = await unbegun.response();
   assert.deepEqual([last.body, field(last.fields, 'connection')], ['unbegun', 'close']);
   silent.destroy();
-  await stop;
   await Promise.all([begun.closed(), unbegun.closed()]);
+  await until('the stop', () => isStopped);
 });
 
 test('a stop waits no longer than its grace', async () => {
