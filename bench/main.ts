@@ -2,11 +2,13 @@
 import { mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import { makeCertificate } from './certificate.ts';
 import { missingPrograms, TOOLS, versionOf } from './install.ts';
 import { type Surroundings, startOrigin } from './instance.ts';
 import { chooseCores, describeMachine } from './machine.ts';
 import { HELP, type Options, parseOptions, UsageError } from './options.ts';
+import { DISTURBED, Patience } from './patience.ts';
 import { BASE, PEERS } from './peers/index.ts';
 import type { Peer } from './peers/peer.ts';
 import { Processes } from './processes.ts';
@@ -16,11 +18,13 @@ import { digits } from './report/table.ts';
 import { hasFailed, type Result } from './result.ts';
 import { allRows } from './rows.ts';
 import { type Progress, runAll } from './runner.ts';
+import { othersSeconds } from './usage.ts';
 
 const PAGE = new URL('../docs/benchmarks.md', import.meta.url);
 /** What caches in files and logs may need, bytes. */
 const SPACE = 3 * 1024 ** 3;
-const ATTEMPTS = 3;
+/** Over which it is seen whether other programs run, milliseconds. */
+const LOOK_MS = 250;
 
 const say = (line: string): void => console.error(line);
 
@@ -62,11 +66,12 @@ async function measureAll(options: Options, directory: string, processes: Proces
     certificate: makeCertificate(path.join(directory, 'certificates')),
     origin: await startOrigin(processes, cores.load),
   };
-  const results = await runAll(
-    { rows, peers, missing, rounds, seconds, attempts: options.smoke ? 1 : ATTEMPTS },
-    around,
-    progress,
-  );
+  const patience = new Patience({
+    budgetMs: options.patience * 1_000,
+    others: () => othersOver(LOOK_MS, [cores.server, cores.load]),
+    monotonic: () => performance.now(),
+  });
+  const results = await runAll({ rows, peers, missing, rounds, seconds, patience }, around, progress);
   return {
     date: new Date().toISOString(),
     machine: describeMachine(),
@@ -94,9 +99,19 @@ function missingPeers(peers: readonly Peer[]): ReadonlyMap<Peer, string> {
   return new Map(lacking.map((peer) => [peer, `is not installed (package ${peer.package})`]));
 }
 
+/** In cores. */
+async function othersOver(ms: number, cores: readonly number[]): Promise<number> {
+  const started = performance.now();
+  const before = othersSeconds(cores);
+  await wait(ms);
+  return (othersSeconds(cores) - before) / ((performance.now() - started) / 1_000);
+}
+
 const progress: Progress = (row, peer, round, outcome) => {
   const found = outcome instanceof Error ? firstLine(outcome.message) : `${digits(outcome.value)} ${row.unit}`;
-  say(`${row.id.padEnd(12)} ${peer.name.padEnd(10)} round ${round}: ${found}`);
+  const others = outcome instanceof Error ? 0 : (outcome.disturbed ?? 0);
+  const remark = others < DISTURBED ? '' : ` (others used ${others.toFixed(1)} cores)`;
+  say(`${row.id.padEnd(12)} ${peer.name.padEnd(10)} round ${round}: ${found}${remark}`);
 };
 
 const firstLine = (text: string): string => text.split('\n', 1)[0] ?? '';

@@ -13,7 +13,7 @@ import { parseWrk, wrkCommand } from './load/wrk.ts';
 import { zipf } from './load/zipf.ts';
 import type { Cores } from './machine.ts';
 import { cacheable, type Row } from './rows.ts';
-import { coreTimes, cpuSeconds, memory } from './usage.ts';
+import { cpuSeconds, memory, othersSeconds } from './usage.ts';
 
 export interface Measurement {
   /** In the row's unit. */
@@ -85,12 +85,10 @@ export async function measure(
 
 /** Times since some fixed moment, seconds: on the clock, of the server's CPU, and of both cores' for what is not the benchmark's. */
 function snapshot(instance: Instance, { server, load }: Cores): { seconds: number; server: number; others: number } {
-  const cores = [coreTimes(server), coreTimes(load)];
-  const all = cores.reduce((sum, { processes, stolen }) => sum + processes + stolen, 0);
   return {
     seconds: performance.now() / 1_000,
     server: cpuSeconds(instance.pids),
-    others: all - cpuSeconds([process.pid]),
+    others: othersSeconds([server, load]),
   };
 }
 

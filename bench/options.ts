@@ -8,6 +8,8 @@ export interface Options {
   readonly rounds: number;
   /** Of load, for each measurement. */
   readonly seconds: number;
+  /** For waiting until other programs rest, and for measuring again what they disturbed, all in all; seconds. */
+  readonly patience: number;
   readonly smoke: boolean;
   readonly json: boolean;
   readonly write: boolean;
@@ -29,6 +31,7 @@ export function parseOptions(
     servers: names('servers', values.servers, known.servers),
     rounds: number('rounds', values.rounds ?? (smoke ? '1' : '5'), 1, 100, true),
     seconds: number('seconds', values.seconds ?? (smoke ? '0.5' : '3'), 0.1, 600, false),
+    patience: number('patience', values.patience ?? (smoke ? '0' : '300'), 0, 86_400, false),
     smoke,
     json: values.json ?? false,
     write: values.write ?? false,
@@ -44,6 +47,7 @@ function parse(argv: readonly string[]) {
         servers: { type: 'string' },
         rounds: { type: 'string' },
         seconds: { type: 'string' },
+        patience: { type: 'string' },
         smoke: { type: 'boolean' },
         json: { type: 'boolean' },
         write: { type: 'boolean' },
@@ -82,6 +86,7 @@ export const HELP = `Compares Meridian with nginx, HAProxy, Varnish and Caddy, o
   --servers NAME,..  measure these servers only
   --rounds N       how often each server has its turn in a row (default 5)
   --seconds S      how long each turn lasts (default 3)
+  --patience S     how long to wait in all for a quiet machine, and to repeat what was disturbed (default 300)
   --json           print the result as JSON
   --write          write docs/benchmarks.md
   --smoke          one short turn each: checks that everything runs and answers correctly, and measures nothing

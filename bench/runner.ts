@@ -2,6 +2,7 @@
 import { CannotError } from './check.ts';
 import { type Instance, type Surroundings, startInstance } from './instance.ts';
 import { type Measurement, measure } from './measure.ts';
+import type { Patience } from './patience.ts';
 import type { Peer } from './peers/peer.ts';
 import type { Outcome, RowResult } from './result.ts';
 import type { Row } from './rows.ts';
@@ -13,12 +14,8 @@ export interface Plan {
   readonly missing: ReadonlyMap<Peer, string>;
   readonly rounds: number;
   readonly seconds: number;
-  /** How often one turn is measured at most, while the machine is not quiet. */
-  readonly attempts: number;
+  readonly patience: Patience;
 }
-
-/** Of the benchmark's cores, what other programs may take of a turn before it is measured again; in cores. */
-const DISTURBED = 0.1;
 
 /** Hears of each measurement; for people who wait. */
 export type Progress = (row: Row, peer: Peer, round: number, outcome: Measurement | Error) => void;
@@ -63,21 +60,6 @@ async function firstOutcome(row: Row, peer: Peer, missing: ReadonlyMap<Peer, str
   return reason === undefined ? { kind: 'measured', rounds: [] } : { kind: 'left-out', reason };
 }
 
-/** On a machine that is not quiet, the least disturbed of some attempts. */
-async function quietest(
-  row: Row,
-  instance: Instance,
-  { seconds, attempts }: Plan,
-  around: Surroundings,
-): Promise<Measurement> {
-  let best = await measure(row, instance, seconds, around);
-  for (let attempt = 1; attempt < attempts && (best.disturbed ?? 0) > DISTURBED; attempt += 1) {
-    const again = await measure(row, instance, seconds, around);
-    if ((again.disturbed ?? 0) < (best.disturbed ?? 0)) best = again;
-  }
-  return best;
-}
-
 /** Instances are kept for all rows, but for those that are about memory: those have one each time that has done nothing yet. */
 async function measureOnce(
   row: Row,
@@ -89,6 +71,7 @@ async function measureOnce(
   if (row.load === 'idle') {
     const fresh = await startInstance(peer, row.accessLog, around);
     try {
+      await plan.patience.waitForQuiet();
       return await measure(row, fresh, plan.seconds, around);
     } finally {
       await fresh.stop();
@@ -100,7 +83,7 @@ async function measureOnce(
   kept.set(key, starting);
   const instance = await starting;
   try {
-    return await quietest(row, instance, plan, around);
+    return await plan.patience.quietest(() => measure(row, instance, plan.seconds, around));
   } catch (error) {
     // What state it is in is not known: the next row has a new one.
     if (!(error instanceof CannotError)) {

@@ -37,6 +37,12 @@ export function parseCore(text: string, core: number): CoreTimes {
   return { processes: user + nice + system, stolen: steal };
 }
 
+/** CPU time on `cores` that was not the benchmark's: this process's with all that it started. Seconds since some moment. */
+export function othersSeconds(cores: readonly number[]): number {
+  const all = cores.map(coreTimes).reduce((sum, { processes, stolen }) => sum + processes + stolen, 0);
+  return all - cpuSeconds([process.pid]);
+}
+
 export interface Memory {
   /** Proportional set size: what is shared counts once. */
   readonly pssBytes: number;

@@ -34,6 +34,8 @@ benchmark itself have another, all on 127.0.0.1. In each row the servers take tu
 one round, so that what slows the machine down slows both down. The configurations are in \`bench/peers\`: one worker, tuned
 as each server's guide says; Meridian runs by its defaults, with a larger cache.
 
+- A turn begins when other programs rest, and is repeated when they took more than a tenth of a core from it, as long as there is
+  patience (\`--patience\`). What they took of the turns shown is said above, if it is more.
 - Before every turn a real request checks status and body byte by byte, and for hits that the origin is not asked. After it,
   errors, time-outs, unexpected statuses and sizes fail the cell, as does one request that reached the origin in a row of hits.
 - Rates are those of a closed loop: \`wrk\` keeps 64 connections busy (32 for 1 MiB, 4 for the large body) and \`h2load\` 16 with

@@ -1,5 +1,6 @@
 // A result -> the tables that people read, in Markdown: ratios to the base first, then what they are ratios of. Pure.
 import type { Measurement } from '../measure.ts';
+import { DISTURBED } from '../patience.ts';
 import type { Outcome, Result, RowResult, ServerInfo } from '../result.ts';
 import { isCost } from '../rows.ts';
 import { median, type Ratio, ratio } from './statistics.ts';
@@ -7,8 +8,6 @@ import { digits, duration, markdownTable } from './table.ts';
 
 /** Below this share of its core a server could have done more, had there been more load. */
 const BUSY = 0.9;
-/** From this on of its cores that others took, the benchmark's machine was not quiet. */
-const DISTURBED = 0.1;
 
 /** The medians of a row's rounds; a number that some rounds lack is missing. */
 type Numbers = Partial<Record<Exclude<keyof Measurement, 'notes'>, number>>;

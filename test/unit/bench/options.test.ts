@@ -6,13 +6,22 @@ const KNOWN = { rows: ['hit-1k', 'idle'], servers: ['meridian', 'nginx'] };
 const parse = (...argv: readonly string[]) => parseOptions(argv, KNOWN);
 
 test('without options everything is measured', () => {
-  const all = { rows: undefined, servers: undefined, rounds: 5, seconds: 3, smoke: false, json: false, write: false };
+  const all = {
+    rows: undefined,
+    servers: undefined,
+    rounds: 5,
+    seconds: 3,
+    patience: 300,
+    smoke: false,
+    json: false,
+    write: false,
+  };
   assert.deepEqual(parse(), all);
   assert.equal(parse('--help'), undefined);
 });
 
 test('the short form has one turn of half a second, unless told otherwise', () => {
-  assert.deepEqual([parse('--smoke')?.rounds, parse('--smoke')?.seconds], [1, 0.5]);
+  assert.deepEqual([parse('--smoke')?.rounds, parse('--smoke')?.seconds, parse('--smoke')?.patience], [1, 0.5, 0]);
   assert.equal(parse('--smoke', '--seconds', '1')?.seconds, 1);
 });
 
