@@ -249,10 +249,11 @@ function requestBody(
     get consumed() {
       return consumed;
     },
-    stream() {
+    async *chunks() {
       consumed = true;
       if (expectsContinue) res.writeContinue();
-      return req;
+      // Whoever stops reading has no say over the connection, which still has an answer to bring.
+      yield* req.iterator({ destroyOnReturn: false });
     },
   };
 }

@@ -1,5 +1,6 @@
 // Requests to origins: one `undici` pool of kept-alive connections for each origin, bounded in connections, in waiting
 // requests and in time. Says of each failure in which phase it came, since that decides whether another origin may be tried.
+import { Readable } from 'node:stream';
 import { type buildConnector, type Dispatcher, Pool } from 'undici';
 import type { CompiledOrigin, CompiledSnapshot } from '../decide/compile.ts';
 import type { OriginFailure } from '../decide/retry.ts';
@@ -55,11 +56,8 @@ export class OriginClient implements OriginPort {
     });
     target.inFlight += 1;
     if (target.inFlight > this.#options.connections + this.#options.waiting) {
-      call.fail({
-        phase: 'connect',
-        code: 'origin-busy',
-        detail: `${target.inFlight} requests wait for ${origin.name}`,
-      });
+      const detail = `${this.#options.waiting} requests wait for ${origin.pool}/${origin.name} already`;
+      call.refuse({ phase: 'connect', code: 'origin-busy', detail });
       return call;
     }
     try {
@@ -68,7 +66,8 @@ export class OriginClient implements OriginPort {
           path: request.target,
           method: request.method,
           headers: [...request.fields],
-          body: request.body ? request.body.stream() : null,
+          // Read when the request is on its way, not before, so that another origin can have it when none is reached.
+          body: request.body ? Readable.from(request.body.chunks(), { objectMode: false }) : null,
           headersTimeout: timeouts.headMs,
           bodyTimeout: timeouts.bodyMs,
         },
@@ -114,10 +113,12 @@ function poolKey(address: string, connectMs: number): string {
 class Call implements OriginCall, Dispatcher.DispatchHandler {
   readonly #origin: CompiledOrigin;
   readonly #handler: OriginHandler;
-  readonly #release: () => void;
+  /** Gives the place in the queue back; undefined once that has been done. */
+  #release: (() => void) | undefined;
   #controller: Dispatcher.DispatchController | undefined;
   #sent = false;
   #headSeen = false;
+  /** Nothing more is to be said to the handler, except that it failed. */
   #over = false;
   #aborted = false;
 
@@ -138,14 +139,14 @@ class Call implements OriginCall, Dispatcher.DispatchHandler {
   abort(): void {
     this.#aborted = true;
     if (this.#over) return;
-    this.#finish();
+    this.#over = true;
     this.#controller?.abort(new Error('no longer wanted'));
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
+    // Aborted while it waited for a connection. The controller's own `abort` would end the connection, too.
+    if (this.#over) throw new Error('no longer wanted');
     this.#controller = controller;
-    // Aborted while it waited for a connection.
-    if (this.#over) controller.abort(new Error('no longer wanted'));
     this.#sent = true;
   }
 
@@ -165,27 +166,31 @@ class Call implements OriginCall, Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(): void {
-    if (this.#over) return;
     this.#finish();
+    if (this.#over) return;
+    this.#over = true;
     this.#handler.onEnd();
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
-    this.fail(this.#classify(error));
+    this.refuse(this.#classify(error));
   }
 
-  fail(failure: OriginFailure): void {
-    if (this.#over) return;
+  /** Ends it with `failure`. */
+  refuse(failure: OriginFailure): void {
     this.#finish();
+    if (this.#over) return;
+    this.#over = true;
     // Never from inside `send`: the caller does not hold the call yet.
     queueMicrotask(() => {
       if (!this.#aborted) this.#handler.onFailure(failure);
     });
   }
 
+  /** What undici is done with waits no more. What was aborted in its queue still stands there, and counts. */
   #finish(): void {
-    this.#over = true;
-    this.#release();
+    this.#release?.();
+    this.#release = undefined;
   }
 
   #classify(error: Error): OriginFailure {
