@@ -28,6 +28,7 @@ export const FAILURES = {
   'target-too-long': { status: 414, source: 'client', retryable: false, title: 'The URL is too long.' },
   'method-not-allowed': { status: 405, source: 'client', retryable: false, title: 'This method is not supported.' },
   'expectation-failed': { status: 417, source: 'client', retryable: false, title: 'The expectation cannot be met.' },
+  misdirected: { status: 421, source: 'client', retryable: true, title: 'This connection is for another hostname.' },
   'unknown-host': { status: 421, source: 'client', retryable: false, title: 'No site here has this hostname.' },
   'no-route': { status: 404, source: 'client', retryable: false, title: 'No route of this site covers this path.' },
   loop: { status: 508, source: 'client', retryable: false, title: 'The request has passed through this edge already.' },

@@ -167,8 +167,9 @@ class HttpClient implements ClientPort {
       method: req.method ?? '',
       target: req.url ?? '',
       fields: requestFields(req.rawHeaders, events),
-      minor: req.httpVersionMinor,
+      version: req.httpVersionMinor === 0 ? '1.0' : '1.1',
       scheme: 'http',
+      sni: undefined,
       peer: peerAddress(req.socket),
       hasBody: this.body !== undefined,
     };
@@ -187,7 +188,7 @@ class HttpClient implements ClientPort {
   }
 
   inform(status: number, fields: FieldList): void {
-    if (status !== 103 || this.request.minor === 0) return;
+    if (status !== 103 || this.request.version === '1.0') return;
     const links: string[] = [];
     for (let i = 0; i < fields.length; i += 2) if (fields[i] === 'link') links.push(fields[i + 1] ?? '');
     if (links.length > 0) this.#res.writeEarlyHints({ link: links });
