@@ -6,6 +6,7 @@ import { combinedField, type FieldList, listMembers } from './fields.ts';
 /** RFC 9110 section 7.6.1, with the older fields that still occur. */
 const HOP_BY_HOP: ReadonlySet<string> = new Set([
   'connection',
+  'http2-settings',
   'keep-alive',
   'proxy-authenticate',
   'proxy-authorization',

@@ -1,5 +1,6 @@
 // TLS certificates from a folder: NAME.crt (the chain, leaf first) beside NAME.key, both PEM. A connection gets the one whose
-// names cover what it asks for by SNI (RFC 6066 section 3); without SNI, the one called "default", else the first by name.
+// names cover what it asks for by SNI (RFC 6066 section 3, RFC 9525 section 6.3); without SNI, the one called "default", else
+// the first by name. Read once: a changed folder is taken up by a restart.
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -10,69 +11,95 @@ export class CertificateError extends Error {
   override readonly name = 'CertificateError';
 }
 
-export interface Certificates {
-  /** Undefined: no certificate covers the name, and the handshake is to end. `name` empty: the client sent none. */
-  find(name: string): SecureContext | undefined;
-  /** Lower-case names that are covered, wildcards as they stand in the certificate. */
-  readonly names: readonly string[];
+export interface KeyPair {
+  /** PEM. */
+  readonly cert: Buffer;
+  readonly key: Buffer;
 }
 
-interface Loaded {
+export interface Certificates {
+  /** `name`: what the client asks for. Undefined: no certificate covers it, and the handshake is to end. */
+  find(name: string): SecureContext | undefined;
+  /** For clients that send no name. */
+  readonly fallback: KeyPair;
+  /** Lower-case names that are covered, wildcards as they stand in the certificate. */
+  readonly names: readonly string[];
+  /** Sentences about what clients will not like. */
+  readonly warnings: readonly string[];
+}
+
+interface Loaded extends KeyPair {
   readonly context: SecureContext;
   readonly names: readonly string[];
+  /** Unix milliseconds. */
+  readonly validFrom: number;
+  readonly validTo: number;
 }
 
 /** Certificates in one folder. */
 const MAX_CERTIFICATES = 10_000;
 
-/** Reads and checks every pair in `folder`. Rejects with a CertificateError; `now`: Unix milliseconds. */
+/**
+ * Reads and checks every pair in `folder`; of two that cover the same name, the one that is valid longer counts. Rejects with
+ * a CertificateError. `now`: Unix milliseconds.
+ */
 export async function loadCertificates(folder: string, now: number): Promise<Certificates> {
   const files = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
-    throw new CertificateError(`${folder}: cannot be read (${error.code}); give a folder with NAME.crt and NAME.key files`);
+    throw new CertificateError(
+      `${folder}: cannot be read (${error.code}); give a folder with NAME.crt and NAME.key files`,
+    );
   });
   const bases = files.filter((file) => file.endsWith('.crt')).map((file) => file.slice(0, -4));
-  if (bases.length === 0) throw new CertificateError(`${folder}: no NAME.crt is in it`);
-  if (bases.length > MAX_CERTIFICATES) throw new CertificateError(`${folder}: more than ${MAX_CERTIFICATES} certificates`);
-  const byName = new Map<string, SecureContext>();
-  let fallback: SecureContext | undefined;
+  if (bases.length > MAX_CERTIFICATES)
+    throw new CertificateError(`${folder}: more than ${MAX_CERTIFICATES} certificates`);
+  const byName = new Map<string, Loaded>();
+  const warnings: string[] = [];
+  let fallback: Loaded | undefined;
   for (const base of bases.toSorted()) {
-    const { context, names } = await loadPair(path.join(folder, base), now);
-    for (const name of names) byName.set(name, context);
-    if (fallback === undefined || base === 'default') fallback = context;
+    const file = path.join(folder, base);
+    const loaded = await loadPair(file);
+    for (const name of loaded.names) {
+      if (loaded.validTo > (byName.get(name)?.validTo ?? 0)) byName.set(name, loaded);
+    }
+    if (fallback === undefined || base === 'default') fallback = loaded;
+    // One old certificate is no reason to leave the other hosts unserved.
+    if (loaded.validTo <= now) warnings.push(`${file}.crt expired on ${formatDay(loaded.validTo)}; renew it`);
+    else if (loaded.validFrom > now) warnings.push(`${file}.crt is not valid before ${formatDay(loaded.validFrom)}`);
   }
+  if (fallback === undefined) throw new CertificateError(`${folder}: no NAME.crt is in it`);
   return {
     names: [...byName.keys()],
+    fallback: { cert: fallback.cert, key: fallback.key },
+    warnings,
     find(asked) {
-      if (asked === '') return fallback;
       const name = asked.toLowerCase();
-      return byName.get(name) ?? byName.get(`*${name.slice(name.indexOf('.'))}`);
+      const dot = name.indexOf('.');
+      return (byName.get(name) ?? (dot > 0 ? byName.get(`*${name.slice(dot)}`) : undefined))?.context;
     },
   };
 }
 
-async function loadPair(base: string, now: number): Promise<Loaded> {
+async function loadPair(base: string): Promise<Loaded> {
   const cert = await readPem(`${base}.crt`);
   const key = await readPem(`${base}.key`);
-  let leaf: X509Certificate;
-  try {
-    leaf = new X509Certificate(cert);
-  } catch (error) {
-    throw new CertificateError(`${base}.crt: not a PEM certificate (${messageOf(error)})`);
-  }
-  let matches: boolean;
-  try {
-    matches = leaf.checkPrivateKey(createPrivateKey(key));
-  } catch (error) {
-    throw new CertificateError(`${base}.key: not an unencrypted PEM private key (${messageOf(error)})`);
-  }
-  if (!matches) throw new CertificateError(`${base}.key: not the key of ${base}.crt; put the pair that was issued together`);
-  if (Date.parse(leaf.validTo) <= now) {
-    throw new CertificateError(`${base}.crt: expired on ${leaf.validTo}; replace it with a renewed one`);
-  }
+  const leaf = attempt(
+    () => new X509Certificate(cert),
+    (problem) => `${base}.crt: not a PEM certificate (${problem})`,
+  );
+  const matches = attempt(
+    () => leaf.checkPrivateKey(createPrivateKey(key)),
+    (problem) => `${base}.key: not an unencrypted PEM private key (${problem})`,
+  );
+  if (!matches)
+    throw new CertificateError(`${base}.key: not the key of ${base}.crt; put the pair that was issued together`);
   const names = namesOf(leaf);
-  if (names.length === 0) throw new CertificateError(`${base}.crt: names no host (subjectAltName has no DNS or IP entry)`);
-  // At least TLS 1.2 with forward secrecy; Node's own list has no weaker cipher in it.
-  return { context: createSecureContext({ cert, key, minVersion: 'TLSv1.2' }), names };
+  if (names.length === 0)
+    throw new CertificateError(`${base}.crt: names no host (subjectAltName has no DNS or IP entry)`);
+  const context = attempt(
+    () => createSecureContext({ cert, key }),
+    (problem) => `${base}.crt and ${base}.key: not fit for TLS (${problem})`,
+  );
+  return { cert, key, context, names, validFrom: Date.parse(leaf.validFrom), validTo: Date.parse(leaf.validTo) };
 }
 
 async function readPem(file: string): Promise<Buffer> {
@@ -87,12 +114,20 @@ async function readPem(file: string): Promise<Buffer> {
 function namesOf(leaf: X509Certificate): string[] {
   const names: string[] = [];
   for (const entry of (leaf.subjectAltName ?? '').split(', ')) {
-    const dns = /^DNS:(.+)$/.exec(entry)?.[1] ?? /^IP Address:(.+)$/.exec(entry)?.[1];
-    if (dns !== undefined) names.push(dns.toLowerCase());
+    const name = /^(?:DNS|IP Address):(.+)$/.exec(entry)?.[1];
+    if (name !== undefined) names.push(name.toLowerCase());
   }
   return names;
 }
 
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+function attempt<T>(make: () => T, explain: (problem: string) => string): T {
+  try {
+    return make();
+  } catch (error) {
+    throw new CertificateError(explain(error instanceof Error ? error.message : String(error)));
+  }
+}
+
+function formatDay(time: number): string {
+  return new Date(time).toISOString().slice(0, 10);
 }

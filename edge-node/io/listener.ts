@@ -3,11 +3,13 @@
 import http from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { TLSSocket } from 'node:tls';
 import type { Clock } from '../../infra/runtime/clock.ts';
 import type { RequestHead } from '../decide/admit.ts';
 import { type FailureCode, failureResponse } from '../decide/errors.ts';
 import type { FieldList } from '../decide/fields.ts';
 import type { ClientPort, RequestBody } from '../ports.ts';
+import { listenError, peerAddress, serverName } from './sockets.ts';
 
 export interface ListenerLimits {
   /** Request line and fields together, bytes. */
@@ -42,6 +44,8 @@ export interface ListenerEvents {
 
 export interface Listener {
   readonly port: number;
+  /** Serves a connection that another listener accepted. */
+  serve(socket: Socket): void;
   /** Stops accepting, closes idle connections, waits up to `graceMs` for answers in flight, then closes the rest. */
   stop(clock: Clock, graceMs: number): Promise<void>;
 }
@@ -99,7 +103,11 @@ export function listen(
     server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(error, address)));
     server.listen({ host: address.host, port: address.port, backlog: 1_024 }, () => {
       const { port } = server.address() as AddressInfo;
-      resolve({ port, stop: (clock, graceMs) => stopServer(server, clock, graceMs) });
+      resolve({
+        port,
+        serve: (socket) => server.emit('connection', socket),
+        stop: (clock, graceMs) => stopServer(server, clock, graceMs),
+      });
     });
   });
 }
@@ -123,15 +131,6 @@ function refuseRaw(socket: Duplex, code: FailureCode): void {
   socket.end(`${head}content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`, () =>
     socket.destroy(),
   );
-}
-
-function listenError(error: NodeJS.ErrnoException, { host, port }: { host: string; port: number }): Error {
-  if (error.code === 'EADDRINUSE') {
-    return new Error(`cannot listen on ${host}:${port}: the port is in use; stop what uses it or choose another`);
-  }
-  if (error.code === 'EACCES')
-    return new Error(`cannot listen on ${host}:${port}: not permitted; choose a port above 1023`);
-  return new Error(`cannot listen on ${host}:${port}: ${error.message}`);
 }
 
 async function stopServer(server: http.Server, clock: Clock, graceMs: number): Promise<void> {
@@ -168,8 +167,8 @@ class HttpClient implements ClientPort {
       target: req.url ?? '',
       fields: requestFields(req.rawHeaders, events),
       version: req.httpVersionMinor === 0 ? '1.0' : '1.1',
-      scheme: 'http',
-      sni: undefined,
+      scheme: req.socket instanceof TLSSocket ? 'https' : 'http',
+      sni: serverName(req.socket),
       peer: peerAddress(req.socket),
       hasBody: this.body !== undefined,
     };
@@ -268,10 +267,4 @@ function requestFields(raw: readonly string[], events: ListenerEvents): string[]
     else fields.push(name, raw[i + 1] ?? '');
   }
   return fields;
-}
-
-/** IPv4 peers of a dual-stack socket show as IPv6-mapped. */
-function peerAddress(socket: Socket): string {
-  const address = socket.remoteAddress ?? '';
-  return address.startsWith('::ffff:') ? address.slice(7) : address;
 }
