@@ -15,10 +15,12 @@ export interface ChangeRequest extends Resources {
   readonly prune: boolean;
   /** Refuse unless this is still the version; {0, 0} for none yet. */
   readonly expected: Version | undefined;
+  /** Plan no operation, only the comparison. */
+  readonly dryRun: boolean;
 }
 
 export type ChangePlan =
-  /** Commit it; without operations (nothing changes) only to learn whether that is still true. */
+  /** Commit it; without operations (nothing changes, or a dry run) only to learn whether that is still true. */
   | { readonly kind: 'commit'; readonly transaction: Transaction; readonly changes: readonly ResourceChange[] }
   | { readonly kind: 'inconsistent'; readonly problems: readonly Problem[] }
   | { readonly kind: 'too-big'; readonly reason: string }
@@ -69,7 +71,7 @@ export function planChange(world: World, request: ChangeRequest, nowMs: number):
     operations.push({ kind: 'put', key: KEYS.head, value });
   }
   const compares = [{ key: KEYS.head, modRevision: world.headRevision }];
-  return { kind: 'commit', transaction: { compares, operations }, changes };
+  return { kind: 'commit', transaction: { compares, operations: request.dryRun ? [] : operations }, changes };
 }
 
 /** Names of changed resources told at once. */

@@ -5,8 +5,9 @@
 //   purges, always first and at once, even if there are none   (an edge may not serve from its cache before)
 //   then the snapshot, if it is newer than all that the edge has, refused or was sent
 //   then the health view, if it is another
+import type { SnapshotUpdate } from '../../proto/gen/meridian/v1/edge.ts';
 import type { PurgeBatch, PurgePosition } from '../../proto/gen/meridian/v1/purge.ts';
-import type { Snapshot, Version } from '../../proto/gen/meridian/v1/resources.ts';
+import type { Version } from '../../proto/gen/meridian/v1/resources.ts';
 import { LIMITS } from '../../proto/limits.ts';
 import { compareVersions } from '../../proto/version.ts';
 import { decideReplay, type PurgeLog } from './purge-log.ts';
@@ -23,7 +24,7 @@ export interface Sent {
 }
 
 export interface Present {
-  readonly snapshot: Snapshot | undefined;
+  readonly update: SnapshotUpdate | undefined;
   readonly purges: PurgeLog;
   /** Counts the health views. */
   readonly health: number;
@@ -32,7 +33,7 @@ export interface Present {
 /** `sent`: what holds once the message is written. */
 export type NextMessage =
   | { readonly kind: 'purges'; readonly reason: string; readonly batch: PurgeBatch; readonly sent: Sent }
-  | { readonly kind: 'snapshot'; readonly reason: 'newer'; readonly snapshot: Snapshot; readonly sent: Sent }
+  | { readonly kind: 'snapshot'; readonly reason: 'newer'; readonly update: SnapshotUpdate; readonly sent: Sent }
   | { readonly kind: 'health'; readonly reason: 'changed'; readonly sent: Sent }
   | { readonly kind: 'nothing'; readonly reason: 'up-to-date' };
 
@@ -49,9 +50,10 @@ export function nextMessage(sent: Sent, present: Present): NextMessage {
     const batch = { epoch: present.purges.epoch, purges: [], resetTo: undefined };
     return { kind: 'purges', reason: replay.reason, batch, sent: { ...sent, greeted: true } };
   }
-  const { snapshot } = present;
-  if (snapshot && compareVersions(snapshot.version, sent.version) > 0) {
-    return { kind: 'snapshot', reason: 'newer', snapshot, sent: { ...sent, version: snapshot.version } };
+  const { update } = present;
+  const version = update?.snapshot?.version;
+  if (update && compareVersions(version, sent.version) > 0) {
+    return { kind: 'snapshot', reason: 'newer', update, sent: { ...sent, version } };
   }
   if (present.health !== sent.health) {
     return { kind: 'health', reason: 'changed', sent: { ...sent, health: present.health } };

@@ -1,5 +1,6 @@
 // The world as the store has it, at one revision: read whole once, then carried on by what each transaction changed.
 import { checkConsistency } from '../../proto/consistency.ts';
+import type { SnapshotUpdate } from '../../proto/gen/meridian/v1/edge.ts';
 import type { Snapshot, Version } from '../../proto/gen/meridian/v1/resources.ts';
 import { formatProblem } from '../../proto/problems.ts';
 import { decodeEpoch } from './epoch.ts';
@@ -20,6 +21,8 @@ export interface World {
   readonly resources: ReadonlyMap<string, StoredResource>;
   /** Undefined before the first configuration. */
   readonly snapshot: Snapshot | undefined;
+  /** The same as a message. */
+  readonly update: SnapshotUpdate | undefined;
   /** Names of the edges that the snapshot declares, sorted. */
   readonly edges: ReadonlySet<string>;
   readonly purges: PurgeLog;
@@ -39,6 +42,7 @@ const EMPTY: World = {
   headRevision: 0,
   resources: new Map(),
   snapshot: undefined,
+  update: undefined,
   edges: new Set(),
   purges: { epoch: 0, last: 0, headRevision: 0, records: [] },
 };
@@ -70,7 +74,8 @@ function change(world: World, revision: number, changes: readonly Change[]): Wor
   let { last, headRevision: purgeHeadRevision } = world.purges;
   // Copied when first written to.
   let resources: Map<string, StoredResource> | undefined;
-  let records: Map<number, PurgeRecord> | undefined;
+  /** By sequence number; undefined: deleted. */
+  const purged = new Map<number, PurgeRecord | undefined>();
   for (const { key, value, modRevision } of changes) {
     const parsed = parseKey(key);
     try {
@@ -93,9 +98,7 @@ function change(world: World, revision: number, changes: readonly Change[]): Wor
           purgeHeadRevision = value === undefined ? 0 : modRevision;
           break;
         case 'purge':
-          records ??= bySequence(world);
-          if (value === undefined) records.delete(parsed.sequence);
-          else records.set(parsed.sequence, decodePurge(parsed.sequence, value));
+          purged.set(parsed.sequence, value === undefined ? undefined : decodePurge(parsed.sequence, value));
           break;
         case 'other':
           break;
@@ -106,32 +109,40 @@ function change(world: World, revision: number, changes: readonly Change[]): Wor
     }
   }
   const carried = { ...world, revision, epoch, epochRevision, headRevision, resources: resources ?? world.resources };
-  const log = records || last !== world.purges.last ? tail(records ?? bySequence(world), last) : world.purges.records;
-  const purges = { epoch, last, headRevision: purgeHeadRevision, records: log };
+  const former = world.purges;
+  const records = purged.size > 0 || last !== former.last ? carryLog(former.records, purged, last) : former.records;
+  const purges = { epoch, last, headRevision: purgeHeadRevision, records };
   return withSnapshot({ ...carried, purges }, world);
 }
 
 /** The configuration changes when the head does, and not before: resources without a head are nobody's word. */
 function withSnapshot(next: World, former: World): WorldResult {
   if (next.headRevision === former.headRevision && next.epoch === former.epoch) return { kind: 'world', world: next };
-  if (next.headRevision === 0) return { kind: 'world', world: { ...next, snapshot: undefined, edges: new Set() } };
+  if (next.headRevision === 0)
+    return { kind: 'world', world: { ...next, snapshot: undefined, update: undefined, edges: new Set() } };
   const version = { epoch: next.epoch, revision: next.headRevision };
   const resources = groupResources(next.resources.values());
   const [problem] = checkConsistency(resources);
   if (problem) return { kind: 'unreadable', reason: `the resources do not fit together: ${formatProblem(problem)}` };
   const edges = new Set(resources.edges.map(({ name }) => name));
-  return { kind: 'world', world: { ...next, snapshot: { version, ...resources }, edges } };
-}
-
-function bySequence(world: World): Map<number, PurgeRecord> {
-  return new Map(world.purges.records.map((record) => [record.purge.sequence, record]));
+  const snapshot = { version, ...resources };
+  return { kind: 'world', world: { ...next, snapshot, update: { snapshot }, edges } };
 }
 
 /** The records that reach up to `last` without a gap. */
-function tail(records: ReadonlyMap<number, PurgeRecord>, last: number): PurgeRecord[] {
-  const reversed: PurgeRecord[] = [];
-  for (let record = records.get(last); record; record = records.get(record.purge.sequence - 1)) reversed.push(record);
-  return reversed.toReversed();
+function carryLog(
+  former: readonly PurgeRecord[],
+  changed: ReadonlyMap<number, PurgeRecord | undefined>,
+  last: number,
+): PurgeRecord[] {
+  const kept = former.filter(({ purge }) => !changed.has(purge.sequence));
+  const added = [...changed.values()].filter((record) => record !== undefined);
+  const all = [...kept, ...added]
+    .filter(({ purge }) => purge.sequence <= last)
+    .toSorted((a, b) => a.purge.sequence - b.purge.sequence);
+  let start = all.length;
+  while (all[start - 1]?.purge.sequence === last - (all.length - start)) start -= 1;
+  return all.slice(start);
 }
 
 /** `/meridian/purges/head`'s value. Throws when it is something else. */

@@ -162,8 +162,15 @@ export type BodyFraming =
   | { readonly kind: 'chunked' }
   | { readonly kind: 'malformed'; readonly detail: string };
 
-/** How an origin's answer is framed towards the client: by its Content-Length where it has one, else in chunks. */
+/**
+ * How an origin's answer is framed towards the client: by its Content-Length where it has one, else in chunks. `fields`: as
+ * received. A coding other than `chunked` would reach the client undone and unnamed (RFC 9112 section 6.1).
+ */
 export function responseFraming(fields: FieldList): BodyFraming {
+  const coding = combinedField(fields, 'transfer-encoding');
+  if (coding !== undefined && coding.toLowerCase() !== 'chunked') {
+    return { kind: 'malformed', detail: `Transfer-Encoding "${coding.slice(0, 40)}"` };
+  }
   const value = combinedField(fields, 'content-length');
   if (value === undefined) return { kind: 'chunked' };
   if (!/^\d{1,15}$/.test(value)) return { kind: 'malformed', detail: `Content-Length "${value.slice(0, 40)}"` };

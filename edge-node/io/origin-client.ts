@@ -4,7 +4,7 @@ import { Readable } from 'node:stream';
 import { type buildConnector, type Dispatcher, Pool } from 'undici';
 import type { CompiledOrigin, CompiledSnapshot } from '../decide/compile.ts';
 import type { OriginFailure } from '../decide/retry.ts';
-import type { OriginCall, OriginHandler, OriginPort, OriginRequest } from '../ports.ts';
+import type { OriginCall, OriginHandler, OriginPort, OriginRequest, RequestBody } from '../ports.ts';
 
 export interface OriginClientOptions {
   /** Connections to one origin. */
@@ -18,6 +18,9 @@ export interface OriginClientOptions {
 
 /** Larger header sections from an origin are a failure, bytes. */
 const MAX_RESPONSE_FIELDS = 64 * 1024;
+
+/** undici's codes for an answer too large, and for a request that it will not send. */
+const MALFORMED: ReadonlySet<string> = new Set(['UND_ERR_HEADERS_OVERFLOW', 'UND_ERR_INVALID_ARG']);
 
 interface OriginPool {
   readonly pool: Pool;
@@ -66,8 +69,7 @@ export class OriginClient implements OriginPort {
           path: request.target,
           method: request.method,
           headers: [...request.fields],
-          // Read when the request is on its way, not before, so that another origin can have it when none is reached.
-          body: request.body ? Readable.from(request.body.chunks(), { objectMode: false }) : null,
+          body: request.body ? bodyStream(request.body) : null,
           headersTimeout: timeouts.headMs,
           bodyTimeout: timeouts.bodyMs,
         },
@@ -104,6 +106,14 @@ export class OriginClient implements OriginPort {
     }
     return entry;
   }
+}
+
+/** Reads the body when the request is on its way, not before: when this origin is not reached, another can have it. */
+function bodyStream(body: RequestBody): Readable {
+  const stream = Readable.from(body.chunks(), { objectMode: false });
+  // undici listens for errors only as long as it writes; later they would end the process.
+  stream.on('error', () => undefined);
+  return stream;
 }
 
 function poolKey(address: string, connectMs: number): string {
@@ -200,7 +210,9 @@ class Call implements OriginCall, Dispatcher.DispatchHandler {
     if (code === 'UND_ERR_CONNECT_TIMEOUT' || code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT') {
       return { phase, code: 'origin-timeout', detail };
     }
-    if (code.startsWith('HPE_') || code === 'UND_ERR_HEADERS_OVERFLOW' || code === 'UND_ERR_INVALID_ARG') {
+    // A length that does not match the body is a cut-off body, or two lengths in one head.
+    const twoLengths = code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH' && phase === 'head';
+    if (twoLengths || error.name === 'HTTPParserError' || MALFORMED.has(code)) {
       return { phase, code: 'origin-malformed', detail };
     }
     return { phase, code: phase === 'connect' ? 'origin-unreachable' : 'origin-cut-off', detail };

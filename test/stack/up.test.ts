@@ -88,14 +88,14 @@ describe('a local stack', () => {
     );
     assert.equal(code, 0);
     const parsed = JSON.parse(stdout) as {
-      explanations: { ranking: { origin: string; distanceKm: number; status: string }[] }[];
+      explanations: { ranking: { origin: string; distanceKm: number; health: string }[] }[];
     };
     const ranking = parsed.explanations[0]?.ranking ?? [];
     assert.deepEqual(
       ranking.map((each) => each.origin),
       ['london', 'lagos', 'sao-paulo', 'sydney'],
     );
-    assert.ok(ranking.every((each) => /up/i.test(each.status)));
+    assert.ok(ranking.every((each) => each.health === 'up'));
     assert.ok((ranking[0]?.distanceKm ?? 99) < 10 && (ranking[3]?.distanceKm ?? 0) > 16_000);
   });
 
@@ -280,7 +280,7 @@ describe('a local stack over etcd', { skip: needsEtcd() }, () => {
     const stack = await startStack('--store', 'etcd');
     try {
       const { stdout } = await meridian('status', '--control-plane', stack.admin);
-      assert.match(stdout, /kept in etcd/);
+      assert.match(stdout, /store: etcd/);
       assert.equal((await askAs(LONDON, `${stack.edgeUrls[0]}/`)).origin, 'london');
       stack.child.kill('SIGKILL');
       await until(

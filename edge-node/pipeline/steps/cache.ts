@@ -85,7 +85,7 @@ export const refresh: StepFunction<'refresh'> = (x, { ports }) => {
 export const store: StepFunction<'store'> = (x, { ports }) => {
   const answer = required(x.answer, 'answer');
   const tee = required(x.tee, 'tee');
-  const framing = responseFraming(answer.fields);
+  const framing = responseFraming(answer.received);
   // No condition reached the origin, or the step would be `refresh`: the client may not have set one either.
   const unasked = answer.status === 304 && x.conditionsHeld;
   if (framing.kind === 'malformed' || unasked) {

@@ -163,10 +163,11 @@ pipelineTest('a body longer than its Content-Length reaches nobody beyond it', (
   assert.equal(world.cache.stats().objects, 0);
 });
 
-pipelineTest('a Content-Length that is none is no answer', (world) => {
+pipelineTest('a Content-Length that is none, or a coding that nobody undoes, is no answer', (world) => {
   for (const fields of [
     ['content-length', '-5'],
     ['content-length', '5', 'content-length', '6'],
+    ['transfer-encoding', 'gzip, chunked'],
   ]) {
     const client = world.request();
     const call = world.call().head(200, ['cache-control', 'max-age=60', ...fields]);

@@ -174,4 +174,8 @@ test('an answer is framed by its length, else in chunks; a length that is none i
     assert.equal(responseFraming(['content-length', value]).kind, 'malformed', value);
   }
   assert.equal(responseFraming(['content-length', '1', 'content-length', '1']).kind, 'malformed');
+  assert.deepEqual(responseFraming(['transfer-encoding', 'Chunked']), { kind: 'chunked' });
+  for (const value of ['gzip', 'gzip, chunked', 'chunked, chunked', '']) {
+    assert.equal(responseFraming(['transfer-encoding', value]).kind, 'malformed', value);
+  }
 });
