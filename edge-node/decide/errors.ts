@@ -35,6 +35,7 @@ export const FAILURES = {
     title: 'This version of HTTP is not spoken here.',
   },
   'expectation-failed': { status: 417, source: 'client', retryable: false, title: 'The expectation cannot be met.' },
+  misdirected: { status: 421, source: 'client', retryable: true, title: 'This connection is for another hostname.' },
   'unknown-host': { status: 421, source: 'client', retryable: false, title: 'No site here has this hostname.' },
   'no-route': { status: 404, source: 'client', retryable: false, title: 'No route of this site covers this path.' },
   loop: { status: 508, source: 'client', retryable: false, title: 'The request has passed through this edge already.' },

@@ -64,7 +64,7 @@ export class Http1Client implements ClientPort {
   }
 
   inform(status: number, fields: FieldList): void {
-    if (status !== 103 || this.request.minor === 0 || this.#state !== 'unanswered') return;
+    if (status !== 103 || this.request.version === '1.0' || this.#state !== 'unanswered') return;
     const links: string[] = [];
     for (let i = 0; i < fields.length; i += 2) {
       if (fields[i] === 'link' && fields[i + 1]?.startsWith('<')) links.push('link', fields[i + 1] ?? '');
@@ -81,7 +81,7 @@ export class Http1Client implements ClientPort {
     const head = sendable(status, fields);
     this.#state = 'begun';
     this.#silent = this.#isSilent(status);
-    this.#left = length ?? (this.request.minor === 0 ? -2 : -1);
+    this.#left = length ?? (this.request.version === '1.0' ? -2 : -1);
     this.#persists = this.#left !== -2 && this.#owner.mayPersist(this);
     const framing = this.#left === -1 && !this.#silent ? 'transfer-encoding: chunked\r\n' : '';
     this.#owner.send(head.text + framing + this.#lastLines(head, length));
@@ -170,7 +170,7 @@ export class Http1Client implements ClientPort {
     // RFC 9110 section 8.6: none on 204; on 304 only what a 200 would have, which is not known here.
     if (length !== undefined && status !== 204 && status !== 304) lines += `content-length: ${length}\r\n`;
     if (!this.#persists) lines += 'connection: close\r\n';
-    else if (this.request.minor === 0) lines += 'connection: keep-alive\r\n';
+    else if (this.request.version === '1.0') lines += 'connection: keep-alive\r\n';
     return `${lines}\r\n`;
   }
 }

@@ -33,6 +33,7 @@ export class Http1Connection implements ExchangeOwner, BodyOwner, Swept {
   readonly #socket: ByteStream;
   readonly #scheme: 'http' | 'https';
   readonly #peer: string;
+  readonly #sni: string | undefined;
   readonly #parser: RequestParser;
   readonly #outbox: Outbox;
   /** What has arrived and is not read yet: `#window[#at..#end)`. */
@@ -55,11 +56,12 @@ export class Http1Connection implements ExchangeOwner, BodyOwner, Swept {
   #lingered = 0;
 
   /** `socket`: connected, with `allowHalfOpen`, since a client may close its side and still want its answer. */
-  constructor(socket: ByteStream, scheme: 'http' | 'https', shared: Http1Shared) {
+  constructor(socket: ByteStream, scheme: 'http' | 'https', shared: Http1Shared, sni?: string) {
     this.#shared = shared;
     this.#socket = socket;
     this.#scheme = scheme;
     this.#peer = peerAddress(socket);
+    this.#sni = sni;
     this.#parser = new RequestParser(shared.parser);
     this.#outbox = new Outbox(socket);
     this.#deadlines = new Deadlines(shared.limits, shared.now);
@@ -203,8 +205,18 @@ export class Http1Connection implements ExchangeOwner, BodyOwner, Swept {
     const hasBody = parsed.framing === 'chunked' || parsed.contentLength > 0;
     this.#body = hasBody ? new Http1Body(this, parsed, parser.lines, limits) : undefined;
     for (let i = 0; i < parsed.dropped; i += 1) events.onRefused('underscore-field', 'a field with "_" in its name');
-    const { method, target, fields, minor } = parsed;
-    const request = { method, target, fields, minor, scheme: this.#scheme, peer: this.#peer, hasBody };
+    const { method, target, fields } = parsed;
+    const version: RequestHead['version'] = parsed.minor === 0 ? '1.0' : '1.1';
+    const request = {
+      method,
+      target,
+      fields,
+      version,
+      scheme: this.#scheme,
+      peer: this.#peer,
+      sni: this.#sni,
+      hasBody,
+    };
     const client = new Http1Client(this, request, this.#body, parsed.keepAlive);
     this.#client = client;
     events.onExchange(client);
@@ -248,7 +260,8 @@ export class Http1Connection implements ExchangeOwner, BodyOwner, Swept {
 
   /** Stands in for a request that could not be read. */
   #unread(): RequestHead {
-    return { method: '', target: '', fields: [], minor: 1, scheme: this.#scheme, peer: this.#peer, hasBody: false };
+    const [scheme, peer, sni] = [this.#scheme, this.#peer, this.#sni];
+    return { method: '', target: '', fields: [], version: '1.1', scheme, peer, sni, hasBody: false };
   }
 
   #settle(): void {

@@ -1,9 +1,10 @@
-// Accepts HTTP/1.1 connections on a port, in clear or over TLS, and gives each its handler.
+// Accepts HTTP/1.1 connections on a port, or takes them over from the listener for TLS, and gives each its handler.
 import net, { type AddressInfo, type Socket } from 'node:net';
-import tls from 'node:tls';
+import { TLSSocket } from 'node:tls';
 import type { Clock } from '../../../infra/runtime/clock.ts';
 import type { FailureCode } from '../../decide/errors.ts';
 import type { ClientPort } from '../../ports.ts';
+import { listenError, serverName } from '../sockets.ts';
 import { Http1Connection } from './connection.ts';
 import { DEFAULT_HTTP1_LIMITS, type Http1Limits, Http1Shared } from './shared.ts';
 
@@ -15,6 +16,8 @@ export interface ListenerEvents {
 
 export interface Listener {
   readonly port: number;
+  /** Takes over a connection that another listener accepted, such as one whose ALPN chose HTTP/1.1. */
+  serve(socket: Socket): void;
   /** Stops accepting, closes idle connections, waits up to `graceMs` for answers in flight, then closes the rest. */
   stop(clock: Clock, graceMs: number): Promise<void>;
 }
@@ -25,8 +28,6 @@ export interface Http1Address {
   readonly port: number;
   /** Several processes or threads accept on the same port. */
   readonly reusePort?: boolean;
-  /** Certificates; absent: in clear. */
-  readonly tls?: tls.TlsOptions;
 }
 
 /** Rejects with a sentence that says what to do when the address cannot be had. */
@@ -38,22 +39,20 @@ export function listenHttp1(
 ): Promise<Listener> {
   const shared = new Http1Shared(clock, events, limits);
   const options = { allowHalfOpen: true, noDelay: true };
-  const server =
-    address.tls === undefined
-      ? net.createServer(options, (socket) => new Http1Connection(socket, 'http', shared))
-      : tls.createServer(
-          { handshakeTimeout: limits.headMs, ...address.tls, ...options },
-          (socket) => new Http1Connection(socket, 'https', shared),
-        );
+  const serve = (socket: Socket): void => {
+    const scheme = socket instanceof TLSSocket ? 'https' : 'http';
+    new Http1Connection(socket, scheme, shared, serverName(socket));
+  };
+  const server = net.createServer(options, serve);
   server.maxConnections = limits.connections;
   server.on('drop', () => events.onRefused('too-many-connections', `more than ${limits.connections} connections`));
-  server.on('tlsClientError', (_error: Error, socket: Socket) => socket.destroy());
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(error, address)));
     const { host, port, reusePort = false } = address;
     server.listen({ host, port, reusePort, backlog: 1_024 }, () => {
       resolve({
         port: (server.address() as AddressInfo).port,
+        serve,
         stop: (stopClock, graceMs) => stop(server, shared, stopClock, graceMs),
       });
     });
@@ -70,13 +69,4 @@ async function stop(server: net.Server, shared: Http1Shared, clock: Clock, grace
   await closed;
   timer.cancel();
   shared.stop();
-}
-
-function listenError(error: NodeJS.ErrnoException, { host, port }: { host: string; port: number }): Error {
-  if (error.code === 'EADDRINUSE') {
-    return new Error(`cannot listen on ${host}:${port}: the port is in use; stop what uses it or choose another`);
-  }
-  if (error.code === 'EACCES')
-    return new Error(`cannot listen on ${host}:${port}: not permitted; choose a port above 1023`);
-  return new Error(`cannot listen on ${host}:${port}: ${error.message}`);
 }

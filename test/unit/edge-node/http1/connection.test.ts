@@ -27,9 +27,10 @@ test('the request comes with what the pipeline needs', async () => {
     method: 'GET',
     target: '/x',
     fields: ['host', 'a.example', 'accept', 'y'],
-    minor: 1,
+    version: '1.1',
     scheme: 'http',
     peer: '',
+    sni: undefined,
     hasBody: false,
   });
   assert.equal(seen[0]?.body, undefined);
