@@ -5,6 +5,7 @@ import https from 'node:https';
 import net from 'node:net';
 import { text } from 'node:stream/consumers';
 import { after, test } from 'node:test';
+import tls from 'node:tls';
 import type { Listener } from '../../../../edge-node/io/http1/listener.ts';
 import { listenHttp1 } from '../../../../edge-node/io/http1/listener.ts';
 import { DEFAULT_HTTP1_LIMITS } from '../../../../edge-node/io/http1/shared.ts';
@@ -35,11 +36,17 @@ function handler(client: ClientPort): void {
 }
 
 async function start(options: { tls?: boolean; limits?: Partial<typeof DEFAULT_HTTP1_LIMITS> } = {}): Promise<number> {
-  const address = { host: HOST, port: 0, ...(options.tls && { tls: { key: KEY, cert: CERTIFICATE } }) };
+  const address = { host: HOST, port: 0 };
   const events = { onExchange: handler, onRefused: () => undefined };
   const listener = await listenHttp1(address, events, systemClock, { ...DEFAULT_HTTP1_LIMITS, ...options.limits });
   listeners.push(listener);
-  return listener.port;
+  if (!options.tls) return listener.port;
+  const secure = tls.createServer({ key: KEY, cert: CERTIFICATE, allowHalfOpen: true }, (socket) =>
+    listener.serve(socket),
+  );
+  await new Promise<void>((resolve) => secure.listen(0, HOST, resolve));
+  after(() => secure.close());
+  return (secure.address() as net.AddressInfo).port;
 }
 
 after(async () => {
