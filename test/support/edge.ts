@@ -9,7 +9,13 @@ import type { FieldList } from '../../edge-node/decide/fields.ts';
 import { HealthTable } from '../../edge-node/decide/health.ts';
 import { OriginOrder } from '../../edge-node/decide/order.ts';
 import { guardedConnector, guardedLookup } from '../../edge-node/io/guarded-lookup.ts';
-import { DEFAULT_LISTENER_LIMITS, type Listener, type ListenerLimits, listen } from '../../edge-node/io/listener.ts';
+import {
+  DEFAULT_LISTENER_LIMITS,
+  type Listener,
+  type ListenerEvents,
+  type ListenerLimits,
+  listen,
+} from '../../edge-node/io/listener.ts';
 import { MemoryStore } from '../../edge-node/io/memory-store.ts';
 import { OriginClient } from '../../edge-node/io/origin-client.ts';
 import { Exchange } from '../../edge-node/pipeline/exchange.ts';
@@ -59,6 +65,8 @@ export async function startOrigin(
 export interface TestEdge {
   readonly port: number;
   readonly listener: Listener;
+  /** For another listener on the same data path. */
+  readonly events: ListenerEvents;
   readonly cache: MemoryStore;
   readonly barrier: PurgeBarrier;
   /** How exchanges ended, in that order. */
@@ -101,17 +109,14 @@ export async function startEdge(
     ledger: { record: (_exchange, end) => ends.push(end) },
   };
   const engine = createEngine(ports, STEPS);
-  const listener = await listen(
-    { host: '127.0.0.1', port: 0 },
-    {
-      onExchange: (end) => engine.start(new Exchange(end, systemClock.monotonic())),
-      onRefused: (code, detail) => refused.push(`${code}: ${detail}`),
-    },
-    { ...DEFAULT_LISTENER_LIMITS, ...limits },
-  );
+  const events: ListenerEvents = {
+    onExchange: (end) => engine.start(new Exchange(end, systemClock.monotonic())),
+    onRefused: (code, detail) => refused.push(`${code}: ${detail}`),
+  };
+  const listener = await listen({ host: '127.0.0.1', port: 0 }, events, { ...DEFAULT_LISTENER_LIMITS, ...limits });
   after(async () => {
     await listener.stop(systemClock, 0);
     await client.close();
   });
-  return { port: listener.port, listener, cache, barrier, ends, refused };
+  return { port: listener.port, listener, events, cache, barrier, ends, refused };
 }
