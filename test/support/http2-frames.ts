@@ -29,6 +29,8 @@ export interface Frame {
   readonly payload: Buffer;
 }
 
+/** RFC 9113 section 4.2: what every server takes. */
+const FRAME_MAX = 16_384;
 const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
 
 export function frame(type: number, flags: number, stream: number, payload: Buffer = Buffer.alloc(0)): Buffer {
@@ -117,12 +119,23 @@ export class FrameClient {
     if (!this.socket.destroyed) this.socket.write(Buffer.concat(parts));
   }
 
-  /** Sends the head of a request on a stream of its own, whose id is returned. */
+  /** Sends the head of a request on a stream of its own, whose id is returned; a long one goes on in CONTINUATION. */
   request(fields: readonly string[], flags: number = FLAG.endHeaders | FLAG.endStream): number {
-    const id = this.#nextStream;
-    this.#nextStream += 2;
-    this.send(frame(TYPE.headers, flags, id, block(fields)));
+    const id = this.stream();
+    const whole = block(fields);
+    const first = whole.length > FRAME_MAX ? flags & ~FLAG.endHeaders : flags;
+    this.send(frame(TYPE.headers, first, id, whole.subarray(0, FRAME_MAX)));
+    for (let at = FRAME_MAX; at < whole.length; at += FRAME_MAX) {
+      const last = at + FRAME_MAX >= whole.length ? FLAG.endHeaders : 0;
+      this.send(frame(TYPE.continuation, last, id, whole.subarray(at, at + FRAME_MAX)));
+    }
     return id;
+  }
+
+  /** The id of a new stream. */
+  stream(): number {
+    this.#nextStream += 2;
+    return this.#nextStream - 2;
   }
 
   data(stream: number, text: string | Buffer, end = false): void {
@@ -149,6 +162,16 @@ export class FrameClient {
       if (id !== stream) continue;
       if (type === TYPE.headers && statusOf(payload) >= 200) return String(statusOf(payload));
       if (type === TYPE.rstStream) return `reset ${payload.readUInt32BE(0)}`;
+    }
+    return undefined;
+  }
+
+  /** How the server's side of `stream` ended, if it has: "whole" or "reset CODE". */
+  endOf(stream: number): string | undefined {
+    for (const { type, flags, stream: id, payload } of this.frames) {
+      if (id !== stream) continue;
+      if (type === TYPE.rstStream) return `reset ${payload.readUInt32BE(0)}`;
+      if ((type === TYPE.headers || type === TYPE.data) && flags & FLAG.endStream) return 'whole';
     }
     return undefined;
   }

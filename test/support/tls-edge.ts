@@ -78,13 +78,15 @@ export interface Http2Answer {
 
 /** A client as browsers have it: one connection, many streams. Closed at the end of the file. */
 export class Http2User {
+  readonly socket: tls.TLSSocket;
   readonly session: http2.ClientHttp2Session;
   /** Code of each GOAWAY. */
   readonly goaways: number[] = [];
 
   constructor(port: number, servername = 'demo.example') {
-    const connection = { servername, rejectUnauthorized: false };
-    this.session = http2.connect(`https://127.0.0.1:${port}`, connection);
+    const connection = { host: '127.0.0.1', port, servername, rejectUnauthorized: false, ALPNProtocols: ['h2'] };
+    this.socket = tls.connect(connection);
+    this.session = http2.connect('https://demo.example', { createConnection: () => this.socket });
     this.session.on('error', () => undefined);
     this.session.on('goaway', (code) => this.goaways.push(code));
     after(() => this.session.destroy());

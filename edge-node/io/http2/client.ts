@@ -8,7 +8,7 @@ import type { ClientPort } from '../../ports.ts';
 import { Http2Body } from './request-body.ts';
 import type { Http2Limits } from './shared.ts';
 
-const { NGHTTP2_CANCEL, NGHTTP2_INTERNAL_ERROR, NGHTTP2_NO_ERROR } = http2.constants;
+const { NGHTTP2_NO_ERROR } = http2.constants;
 
 /** What a stream needs of its connection. */
 export interface StreamOwner {
@@ -102,11 +102,11 @@ export class Http2Client implements ClientPort {
     this.#stream.end(this.#onFlushed);
   }
 
-  /** RST_STREAM, so that the other streams of the connection go on. */
+  /** The stream is reset, so that the other streams of the connection go on. */
   abort(): void {
     if (this.#state === 'gone') return;
     this.#state = 'gone';
-    this.#stream.close(NGHTTP2_INTERNAL_ERROR);
+    this.#reset('the answer broke off');
     this.#owner.forget(this);
   }
 
@@ -126,7 +126,7 @@ export class Http2Client implements ClientPort {
   /** Resets the stream and says why when the client stands still. `now`: monotonic milliseconds. */
   sweep(now: number, limits: Http2Limits): string | undefined {
     const late = this.#writesLate(now, limits.writeMs) ?? this.#readsLate(now, limits);
-    if (late !== undefined) this.#stream.close(NGHTTP2_CANCEL);
+    if (late !== undefined) this.#reset(`the client ${late}`);
     return late;
   }
 
@@ -155,6 +155,11 @@ export class Http2Client implements ClientPort {
     }
     this.#received = body.received;
     return now >= this.#bodyDeadline ? 'sent no more of its request in time' : undefined;
+  }
+
+  /** RST_STREAM. Not by `close`, which ends the stream properly first, so that the half would be taken for the whole. */
+  #reset(why: string): void {
+    this.#stream.destroy(new Error(why));
   }
 
   #sendSlices(body: Buffer): void {
