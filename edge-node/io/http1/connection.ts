@@ -60,7 +60,7 @@ export class Http1Connection implements ExchangeOwner, BodyOwner, Swept {
     this.#socket = socket;
     this.#scheme = scheme;
     this.#peer = peerAddress(socket);
-    this.#parser = new RequestParser(shared.parser);
+    this.#parser = new RequestParser(shared.parser, scheme, this.#peer);
     this.#outbox = new Outbox(socket);
     this.#deadlines = new Deadlines(shared.limits, shared.now);
     shared.connections.add(this);
@@ -200,12 +200,9 @@ export class Http1Connection implements ExchangeOwner, BodyOwner, Swept {
     const { events, limits, parser } = this.#shared;
     this.#at = parsed.end;
     this.#deadlines.begin();
-    const hasBody = parsed.framing === 'chunked' || parsed.contentLength > 0;
-    this.#body = hasBody ? new Http1Body(this, parsed, parser.lines, limits) : undefined;
+    this.#body = parsed.hasBody ? new Http1Body(this, parsed, parser.lines, limits) : undefined;
     for (let i = 0; i < parsed.dropped; i += 1) events.onRefused('underscore-field', 'a field with "_" in its name');
-    const { method, target, fields, minor } = parsed;
-    const request = { method, target, fields, minor, scheme: this.#scheme, peer: this.#peer, hasBody };
-    const client = new Http1Client(this, request, this.#body, parsed.keepAlive);
+    const client = new Http1Client(this, parsed, this.#body, parsed.keepAlive);
     this.#client = client;
     events.onExchange(client);
   }

@@ -26,7 +26,7 @@ const shared = new ParserShared(LIMITS);
 
 /** As Meridian reads them. */
 export function readOurs(octets: Buffer): Reading {
-  const parser = new RequestParser(shared);
+  const parser = new RequestParser(shared, 'http', '192.0.2.1');
   const messages: Message[] = [];
   let at = 0;
   while (at < octets.length) {

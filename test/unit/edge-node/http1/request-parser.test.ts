@@ -12,6 +12,9 @@ test('the least request: a request line and Host', () => {
     target: '/x?y=1',
     minor: 1,
     fields: ['host', 'a.example'],
+    scheme: 'http',
+    peer: '192.0.2.1',
+    hasBody: false,
     dropped: 0,
     framing: 'none',
     contentLength: 0,
@@ -330,7 +333,7 @@ test('what is not there yet is incomplete', () => {
 
 test('a repeated section gives the very same list, and one that differs in one octet its own', () => {
   const shared = new ParserShared(LIMITS);
-  const parser = new RequestParser(shared);
+  const parser = new RequestParser(shared, 'http', '192.0.2.1');
   const read = (text: string, from = parser) => {
     const octets = Buffer.from(text, 'latin1');
     const outcome = from.parse(octets, 0, octets.length);
@@ -341,7 +344,10 @@ test('a repeated section gives the very same list, and one that differs in one o
   const second = read(section('1'));
   assert.equal(read(section('1')), second);
   assert.equal(read(section('1').replace('GET /', 'GET /other')), second);
-  assert.equal(read(section('1'), new RequestParser(shared)), read(section('1'), new RequestParser(shared)));
+  assert.equal(
+    read(section('1'), new RequestParser(shared, 'http', '192.0.2.1')),
+    read(section('1'), new RequestParser(shared, 'http', '192.0.2.1')),
+  );
   assert.deepEqual(read(section('2')).at(-1), '2');
   assert.deepEqual(read(section('1')).at(-1), '1');
   assert.deepEqual(read(section('1').replace('Y: 1\r\n', 'Y: 1\r\nZ: 3\r\n')).at(-1), '3');
@@ -349,7 +355,7 @@ test('a repeated section gives the very same list, and one that differs in one o
 });
 
 test('a remembered section does not lend its outcome to another version', () => {
-  const parser = new RequestParser(new ParserShared(LIMITS));
+  const parser = new RequestParser(new ParserShared(LIMITS), 'http', '192.0.2.1');
   const section = 'Transfer-Encoding: chunked\r\nHost: a\r\n\r\n';
   const outcome = (line: string) => {
     const octets = Buffer.from(`${line}\r\n${section}`);
@@ -362,7 +368,7 @@ test('a remembered section does not lend its outcome to another version', () => 
 });
 
 test('a remembered section counts against the size of the whole head', () => {
-  const parser = new RequestParser(new ParserShared(LIMITS));
+  const parser = new RequestParser(new ParserShared(LIMITS), 'http', '192.0.2.1');
   const outcome = (target: string) => {
     const octets = Buffer.from(`GET /${target} HTTP/1.1\r\nHost: a\r\nX: ${'v'.repeat(1900)}\r\n\r\n`);
     const result = parser.parse(octets, 0, octets.length);
