@@ -49,7 +49,7 @@ const browser = (tag: number): Buffer =>
   );
 
 function parseEach(name: string, requests: readonly Buffer[]): void {
-  const parser = new RequestParser(new ParserShared(LIMITS));
+  const parser = new RequestParser(new ParserShared(LIMITS), 'http', '192.0.2.1');
   measure(name, (i) => {
     const request = requests[i % requests.length] ?? wrk;
     const outcome = parser.parse(request, 0, request.length);

@@ -4,7 +4,7 @@
 //
 // The outcome is a function of the octets from the first of the message on, read left to right, up to a limit. So it does not
 // depend on how they were cut into reads, and what is refused once stays refused whatever follows.
-import type { FieldList } from '../fields.ts';
+import type { RequestHead } from '../admit.ts';
 import { FieldLineReader } from './field-lines.ts';
 import { TARGET, TOKEN_LOWER } from './octets.ts';
 import { INCOMPLETE, type Incomplete, type Refused, refused } from './refusal.ts';
@@ -22,15 +22,12 @@ export interface HeadLimits {
 /** How the body is delimited (RFC 9112 section 6.3). */
 export type Framing = 'none' | 'length' | 'chunked';
 
-export interface ParsedRequest {
+/**
+ * `target` is in origin-form, in absolute-form of http or https, or "*" with OPTIONS; the names of `fields` are in lower case,
+ * and one list may serve many requests.
+ */
+export interface ParsedRequest extends RequestHead {
   readonly kind: 'request';
-  readonly method: string;
-  /** As on the request line: origin-form, absolute-form of http or https, or "*" with OPTIONS. */
-  readonly target: string;
-  /** HTTP/1.`minor`. */
-  readonly minor: 0 | 1;
-  /** Names in lower case. One list may serve many requests. */
-  readonly fields: FieldList;
   /** Field lines left out, since their names have "_". */
   readonly dropped: number;
   readonly framing: Framing;
@@ -76,11 +73,18 @@ export class ParserShared {
 /** One for each connection. */
 export class RequestParser {
   readonly #shared: ParserShared;
+  readonly #scheme: 'http' | 'https';
+  readonly #peer: string;
+  readonly #sni: string | undefined;
   /** Hash of the last section: where it is remembered. */
   #hash = 0;
 
-  constructor(shared: ParserShared) {
+  /** `scheme`, `peer` and `sni`: of the connection, as every request on it says. */
+  constructor(shared: ParserShared, scheme: 'http' | 'https', peer: string, sni?: string) {
     this.#shared = shared;
+    this.#scheme = scheme;
+    this.#peer = peer;
+    this.#sni = sni;
   }
 
   /**
@@ -147,7 +151,42 @@ export class RequestParser {
     if (window[targetStart] !== SLASH && !isOtherForm(target, method)) return refused('target-form');
 
     const section = this.#section(window, at, stop);
-    return section.kind === 'section' ? request(method, target, minor, section, at + section.size) : section;
+    return section.kind === 'section' ? this.#request(method, target, minor, section, at + section.size) : section;
+  }
+
+  /** What needs both the request line and the section. */
+  #request(
+    method: string,
+    target: string,
+    minor: 0 | 1,
+    section: RequestSection,
+    end: number,
+  ): ParsedRequest | Refused {
+    const { chunked, contentLength = 0 } = section;
+    if (minor === 0 && chunked) return refused('transfer-encoding-in-1.0');
+    if (minor === 1) {
+      if (section.host === undefined) return refused('host-missing');
+      if (section.expectation === 'unknown') return refused('expectation-unknown');
+    }
+    const hasBody = chunked || contentLength > 0;
+    return {
+      kind: 'request',
+      method,
+      target,
+      fields: section.fields,
+      version: minor === 0 ? '1.0' : '1.1',
+      scheme: this.#scheme,
+      peer: this.#peer,
+      sni: this.#sni,
+      hasBody,
+      dropped: section.dropped,
+      framing: chunked ? 'chunked' : section.contentLength === undefined ? 'none' : 'length',
+      contentLength,
+      keepAlive: !section.close && (minor === 1 || section.keepAlive),
+      expectsContinue: minor === 1 && section.expectation === '100-continue' && hasBody,
+      upgrade: minor === 1 ? section.upgrade : undefined,
+      end,
+    };
   }
 
   #section(window: Buffer, start: number, stop: number): RequestSection | Incomplete | Refused {
@@ -167,37 +206,6 @@ export class RequestParser {
     if (section.kind === 'section' && hash === last) memo.keep(hash, window, start, section);
     return section;
   }
-}
-
-/** What needs both the request line and the section. */
-function request(
-  method: string,
-  target: string,
-  minor: 0 | 1,
-  section: RequestSection,
-  end: number,
-): ParsedRequest | Refused {
-  const { chunked, contentLength } = section;
-  if (minor === 0 && chunked) return refused('transfer-encoding-in-1.0');
-  if (minor === 1) {
-    if (section.host === undefined) return refused('host-missing');
-    if (section.expectation === 'unknown') return refused('expectation-unknown');
-  }
-  const framing = chunked ? 'chunked' : contentLength === undefined ? 'none' : 'length';
-  return {
-    kind: 'request',
-    method,
-    target,
-    minor,
-    fields: section.fields,
-    dropped: section.dropped,
-    framing,
-    contentLength: contentLength ?? 0,
-    keepAlive: !section.close && (minor === 1 || section.keepAlive),
-    expectsContinue: minor === 1 && section.expectation === '100-continue' && (chunked || (contentLength ?? 0) > 0),
-    upgrade: minor === 1 ? section.upgrade : undefined,
-    end,
-  };
 }
 
 /** The method as a string that all requests share. Case matters (RFC 9110 section 9.1). */

@@ -125,6 +125,19 @@ function isFieldValue(value: string): boolean {
   return true;
 }
 
+/**
+ * A whole response to GET in HTTP/1.1 on a connection that persists, its head having a Date; `more` follows the head's own fields,
+ * their values known to be sound. What many clients get in one second can be rendered once in it.
+ */
+export function renderResponse(head: HeadText, more: FieldList, body: Uint8Array): Buffer {
+  let text = head.text;
+  for (let i = 0; i < more.length; i += 2) text += `${more[i]}: ${more[i + 1]}\r\n`;
+  text += `content-length: ${body.length}\r\n\r\n`;
+  const octets = Buffer.allocUnsafeSlow(text.length + body.length);
+  octets.set(body, octets.write(text, 'latin1'));
+  return octets;
+}
+
 /** Date for the second that it is, made once a second. */
 export class DateText {
   #second = Number.NaN;

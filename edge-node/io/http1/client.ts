@@ -63,6 +63,20 @@ export class Http1Client implements ClientPort {
     this.#answer(head, fields, body, length);
   }
 
+  /**
+   * Answers with a response of `renderResponse`, which has to stay as it is. False: it does not fit this request or its
+   * connection, and nothing was sent.
+   */
+  answerRendered(octets: Uint8Array): boolean {
+    const { method, version } = this.request;
+    if (this.#state !== 'unanswered' || method !== 'GET' || version !== '1.1' || !this.#owner.mayPersist(this))
+      return false;
+    this.#state = 'over';
+    this.#owner.send(octets);
+    this.#owner.onAnswered(this, true);
+    return true;
+  }
+
   inform(status: number, fields: FieldList): void {
     if (status !== 103 || this.request.version === '1.0' || this.#state !== 'unanswered') return;
     const links: string[] = [];

@@ -62,7 +62,7 @@ export class Http1Connection implements ExchangeOwner, BodyOwner, Swept {
     this.#scheme = scheme;
     this.#peer = peerAddress(socket);
     this.#sni = sni;
-    this.#parser = new RequestParser(shared.parser);
+    this.#parser = new RequestParser(shared.parser, scheme, this.#peer, sni);
     this.#outbox = new Outbox(socket);
     this.#deadlines = new Deadlines(shared.limits, shared.now);
     shared.connections.add(this);
@@ -202,22 +202,9 @@ export class Http1Connection implements ExchangeOwner, BodyOwner, Swept {
     const { events, limits, parser } = this.#shared;
     this.#at = parsed.end;
     this.#deadlines.begin();
-    const hasBody = parsed.framing === 'chunked' || parsed.contentLength > 0;
-    this.#body = hasBody ? new Http1Body(this, parsed, parser.lines, limits) : undefined;
+    this.#body = parsed.hasBody ? new Http1Body(this, parsed, parser.lines, limits) : undefined;
     for (let i = 0; i < parsed.dropped; i += 1) events.onRefused('underscore-field', 'a field with "_" in its name');
-    const { method, target, fields } = parsed;
-    const version: RequestHead['version'] = parsed.minor === 0 ? '1.0' : '1.1';
-    const request = {
-      method,
-      target,
-      fields,
-      version,
-      scheme: this.#scheme,
-      peer: this.#peer,
-      sni: this.#sni,
-      hasBody,
-    };
-    const client = new Http1Client(this, request, this.#body, parsed.keepAlive);
+    const client = new Http1Client(this, parsed, this.#body, parsed.keepAlive);
     this.#client = client;
     events.onExchange(client);
   }

@@ -29,20 +29,20 @@ export interface DeadlineLimits {
   readonly lingerMs: number;
 }
 
-/** Times are monotonic milliseconds. */
+/** Times are monotonic milliseconds, best whole ones: storing those allocates nothing. */
 export class Deadlines {
   readonly #limits: DeadlineLimits;
   #waiting: Waiting = 'idle';
-  #deadline: number;
-  /** What is left for the body when it is waited for again. */
-  #bodyMs: number;
+  #since: number;
+  /** How long the body was waited for before `#since`, less what its octets earned. */
+  #bodyMs = 0;
   #written = 0;
-  #writeDeadline = Number.POSITIVE_INFINITY;
+  #writtenAt: number;
 
   constructor(limits: DeadlineLimits, now: number) {
     this.#limits = limits;
-    this.#deadline = now + limits.idleMs;
-    this.#bodyMs = limits.bodyMs;
+    this.#since = now;
+    this.#writtenAt = now;
   }
 
   get waiting(): Waiting {
@@ -52,23 +52,23 @@ export class Deadlines {
   /** A request is there to be answered. */
   begin(): void {
     this.#waiting = 'answer';
-    this.#deadline = Number.POSITIVE_INFINITY;
-    this.#bodyMs = this.#limits.bodyMs;
+    this.#bodyMs = 0;
   }
 
   /** Waits for `waiting`; going on with the same does not put its deadline off, nor does coming back to the same body. */
   wait(waiting: Waiting, now: number): void {
     if (waiting === this.#waiting) return;
-    if (this.#waiting === 'body') this.#bodyMs = this.#deadline - now;
+    if (this.#waiting === 'body') this.#bodyMs += now - this.#since;
     this.#waiting = waiting;
-    this.#deadline = now + this.#allowedMs(waiting);
+    this.#since = now;
   }
 
   /** `octets` of a body have come. */
   progress(octets: number, now: number): void {
     if (this.#waiting !== 'body') return;
-    const { bodyMs, bodyBytesPerSecond } = this.#limits;
-    this.#deadline = Math.min(this.#deadline + (octets * 1000) / bodyBytesPerSecond, now + bodyMs);
+    const earned = (octets * 1000) / this.#limits.bodyBytesPerSecond;
+    this.#bodyMs = Math.max(0, this.#bodyMs + now - this.#since - earned);
+    this.#since = now;
   }
 
   /**
@@ -78,29 +78,33 @@ export class Deadlines {
   late(now: number, empty: boolean, written: number): Exclude<Waiting, 'answer'> | 'writing' | undefined {
     if (empty || written !== this.#written) {
       this.#written = written;
-      this.#writeDeadline = now + this.#limits.writeMs;
-    } else if (now >= this.#writeDeadline) {
+      this.#writtenAt = now;
+    } else if (now - this.#writtenAt >= this.#limits.writeMs) {
       return 'writing';
     }
+    const waiting = this.#waiting;
+    if (waiting === 'answer') return undefined;
     // The client has time to close from when it has the last answer.
-    if (this.#waiting === 'lingering' && !empty) this.#deadline = now + this.#limits.lingerMs;
-    return now >= this.#deadline && this.#waiting !== 'answer' ? this.#waiting : undefined;
+    if (waiting === 'lingering' && !empty) this.#since = now;
+    return this.#waitedMs(now) >= this.#allowedMs(waiting) ? waiting : undefined;
   }
 
-  #allowedMs(waiting: Waiting): number {
+  #waitedMs(now: number): number {
+    return now - this.#since + (this.#waiting === 'body' ? this.#bodyMs : 0);
+  }
+
+  #allowedMs(waiting: Exclude<Waiting, 'answer'>): number {
     switch (waiting) {
       case 'idle':
         return this.#limits.idleMs;
       case 'head':
         return this.#limits.headMs;
       case 'body':
-        return this.#bodyMs;
+        return this.#limits.bodyMs;
       case 'half-closed':
         return this.#limits.halfClosedMs;
       case 'lingering':
         return this.#limits.lingerMs;
-      case 'answer':
-        return Number.POSITIVE_INFINITY;
     }
   }
 }

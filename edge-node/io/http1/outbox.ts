@@ -8,11 +8,16 @@ const COPY_MAX = 16 * 1024;
 const GATHER_MAX = 64 * 1024;
 /** Handed to the socket in one go; more than its high-water mark, so that "drain" follows whenever some is left over. */
 const SLICE_BYTES = 128 * 1024;
+/** Slots for parts that an idle connection keeps. */
+const PARTS_KEPT = 8;
 
 export class Outbox {
   readonly #socket: Duplex;
   /** Text stands for octets (latin1). */
-  readonly #parts: (string | Uint8Array)[] = [];
+  readonly #parts: (string | Uint8Array)[] = ['', ''];
+  /** The parts that are left: `#parts[#first..#last)`. Slots are used again, since most answers are two parts. */
+  #first = 0;
+  #last = 0;
   #bytes = 0;
   /** Octets of the first part that have been handed over. */
   #offset = 0;
@@ -47,7 +52,8 @@ export class Outbox {
   /** Does not write yet; `part` has to stay as it is. */
   add(part: string | Uint8Array): void {
     if (part.length === 0) return;
-    this.#parts.push(part);
+    this.#parts[this.#last] = part;
+    this.#last += 1;
     this.#bytes += part.length;
     if (part.length > COPY_MAX) this.#hasLong = true;
   }
@@ -58,7 +64,7 @@ export class Outbox {
     const socket = this.#socket;
     if (socket.writableLength >= SLICE_BYTES) return;
     if (!this.#hasLong && this.#bytes <= GATHER_MAX) {
-      this.#write(this.#gather(this.#parts.length));
+      this.#write(this.#gather(this.#last));
       return;
     }
     do {
@@ -72,10 +78,20 @@ export class Outbox {
 
   /** Forgets what was not handed over. */
   clear(): void {
-    this.#parts.length = 0;
+    while (this.#first < this.#last) this.#drop();
     this.#bytes = 0;
-    this.#offset = 0;
     this.#hasLong = false;
+  }
+
+  /** The first part is done with. */
+  #drop(): void {
+    this.#parts[this.#first] = '';
+    this.#first += 1;
+    this.#offset = 0;
+    if (this.#first < this.#last) return;
+    this.#first = 0;
+    this.#last = 0;
+    if (this.#parts.length > PARTS_KEPT) this.#parts.length = PARTS_KEPT;
   }
 
   #write(octets: Uint8Array): void {
@@ -85,47 +101,47 @@ export class Outbox {
 
   /** Writes a run of small parts, or a slice of a long one of up to `budget` octets; returns how many. */
   #writeSome(budget: number): number {
-    let run = 0;
-    for (let bytes = 0; run < this.#parts.length; run += 1) {
-      const { length } = this.#parts[run] ?? '';
+    let end = this.#first;
+    for (let bytes = 0; end < this.#last; end += 1) {
+      const { length } = this.#parts[end] ?? '';
       bytes += length;
       if (length > COPY_MAX || bytes > GATHER_MAX) break;
     }
-    if (run > 0) {
-      const gathered = this.#gather(run);
+    if (end > this.#first) {
+      const gathered = this.#gather(end);
       this.#write(gathered);
       return gathered.length;
     }
-    const first = this.#parts[0] ?? '';
-    const end = Math.min(first.length, this.#offset + budget);
-    const size = end - this.#offset;
-    if (typeof first === 'string') this.#write(Buffer.from(first.slice(this.#offset, end), 'latin1'));
-    else this.#write(first.subarray(this.#offset, end));
-    this.#bytes -= size;
-    this.#offset = end;
-    if (end === first.length) {
-      this.#parts.shift();
-      this.#offset = 0;
-    }
-    return size;
+    const part = this.#parts[this.#first] ?? '';
+    const from = this.#offset;
+    const to = Math.min(part.length, from + budget);
+    this.#write(typeof part === 'string' ? Buffer.from(part.slice(from, to), 'latin1') : part.subarray(from, to));
+    this.#bytes -= to - from;
+    this.#offset = to;
+    if (to === part.length) this.#drop();
+    return to - from;
   }
 
-  /** The first `count` parts, which are whole, in one buffer. */
-  #gather(count: number): Buffer {
+  /** The parts up to `end`, which are whole, in one buffer. */
+  #gather(end: number): Uint8Array {
     const parts = this.#parts;
+    const only = parts[this.#first] ?? '';
     let size = 0;
-    for (let i = 0; i < count; i += 1) size += parts[i]?.length ?? 0;
+    for (let i = this.#first; i < end; i += 1) size += parts[i]?.length ?? 0;
+    this.#bytes -= size;
+    if (typeof only !== 'string' && end === this.#first + 1) {
+      this.#drop();
+      return only;
+    }
     const gathered = Buffer.allocUnsafe(size);
     let at = 0;
-    for (let i = 0; i < count; i += 1) {
-      const part = parts[i] ?? '';
+    while (this.#first < end && at < size) {
+      const part = parts[this.#first] ?? '';
       if (typeof part === 'string') gathered.write(part, at, 'latin1');
       else gathered.set(part, at);
       at += part.length;
+      this.#drop();
     }
-    if (count === parts.length) parts.length = 0;
-    else parts.splice(0, count);
-    this.#bytes -= size;
     return gathered;
   }
 }

@@ -52,7 +52,7 @@ export class Http1Shared {
   readonly #clock: Clock;
   readonly #timer: Timer;
   readonly #date = new DateText();
-  /** Monotonic milliseconds as of the last sweep. */
+  /** Monotonic milliseconds as of the last sweep, whole ones. */
   now: number;
 
   constructor(clock: Clock, events: ListenerEvents, limits: Http1Limits = DEFAULT_HTTP1_LIMITS) {
@@ -60,9 +60,9 @@ export class Http1Shared {
     this.events = events;
     this.parser = new ParserShared(limits);
     this.#clock = clock;
-    this.now = clock.monotonic();
+    this.now = Math.floor(clock.monotonic());
     this.#timer = clock.every(SWEEP_MS, () => {
-      this.now = clock.monotonic();
+      this.now = Math.floor(clock.monotonic());
       for (const connection of this.connections) connection.sweep(this.now);
     });
   }

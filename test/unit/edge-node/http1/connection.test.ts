@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { headText } from '../../../../edge-node/decide/http1/response-head.ts';
+import { headText, renderResponse } from '../../../../edge-node/decide/http1/response-head.ts';
+import { Http1Client } from '../../../../edge-node/io/http1/client.ts';
 import type { ClientPort } from '../../../../edge-node/ports.ts';
 import { converse, echo, Harness, ok, okText, settled } from './harness.ts';
 
@@ -23,16 +24,9 @@ test('the request comes with what the pipeline needs', async () => {
     echo(client);
   };
   await converse(`${GET('/x', 'Accept: y\r\n')}`, answer);
-  assert.deepEqual(seen[0]?.request, {
-    method: 'GET',
-    target: '/x',
-    fields: ['host', 'a.example', 'accept', 'y'],
-    version: '1.1',
-    scheme: 'http',
-    peer: '',
-    sni: undefined,
-    hasBody: false,
-  });
+  const { method, target, fields, version, scheme, peer, hasBody } = seen[0]?.request ?? assert.fail('no request');
+  assert.deepEqual([method, target, fields], ['GET', '/x', ['host', 'a.example', 'accept', 'y']]);
+  assert.deepEqual([version, scheme, peer, hasBody], ['1.1', 'http', '', false]);
   assert.equal(seen[0]?.body, undefined);
 });
 
@@ -130,11 +124,29 @@ test('Connection: close ends it, and what was sent behind it is not read', async
 test('a head prepared once is written with the fields of the moment', async () => {
   const head = headText(200, ['etag', '"1"', 'date', 'then']);
   const received = await converse(GET('/'), (client) => {
-    if ('answerPrepared' in client && typeof client.answerPrepared === 'function') {
-      client.answerPrepared(head, ['age', '7'], Buffer.from('hit'), 3);
-    }
+    assert.ok(client instanceof Http1Client && head.kind === 'text');
+    client.answerPrepared(head, ['age', '7'], Buffer.from('hit'), 3);
   });
   assert.equal(received, 'HTTP/1.1 200 OK\r\netag: "1"\r\ndate: then\r\nage: 7\r\ncontent-length: 3\r\n\r\nhit');
+});
+
+test('a response rendered once is written as it is, where it fits', async () => {
+  const head = headText(200, ['date', 'then']);
+  assert.ok(head.kind === 'text');
+  const octets = renderResponse(head, ['age', '7'], Buffer.from('hit'));
+  const rendered = 'HTTP/1.1 200 OK\r\ndate: then\r\nage: 7\r\ncontent-length: 3\r\n\r\nhit';
+  const handler = (client: ClientPort) => {
+    assert.ok(client instanceof Http1Client);
+    if (!client.answerRendered(octets)) ok(client, 'other');
+  };
+  assert.equal(await converse(GET('/') + GET('/'), handler), rendered + rendered);
+  for (const other of [
+    'HEAD / HTTP/1.1\r\nHost: a\r\n\r\n',
+    'GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n',
+    GET('/', 'Connection: close\r\n'),
+  ]) {
+    assert.ok(!(await converse(other, handler)).includes('then'), other);
+  }
 });
 
 test('an answer without a Date gets one', async () => {

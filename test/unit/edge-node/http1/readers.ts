@@ -26,14 +26,15 @@ const shared = new ParserShared(LIMITS);
 
 /** As Meridian reads them. */
 export function readOurs(octets: Buffer): Reading {
-  const parser = new RequestParser(shared);
+  const parser = new RequestParser(shared, 'http', '192.0.2.1');
   const messages: Message[] = [];
   let at = 0;
   while (at < octets.length) {
     const head = parser.parse(octets, at, octets.length);
     if (head.kind === 'incomplete') return { messages, end: 'incomplete', reason: 'head' };
     if (head.kind === 'refused') return { messages, end: 'refused', reason: head.reason };
-    const { method, target, minor, fields } = head;
+    const { method, target, version, fields } = head;
+    const minor = version === '1.0' ? 0 : 1;
     const message: Message = { method, target, minor, fields, body: '', complete: false };
     messages.push(message);
     const next = readBody(octets, head, message);

@@ -10,8 +10,12 @@ test('the least request: a request line and Host', () => {
     kind: 'request',
     method: 'GET',
     target: '/x?y=1',
-    minor: 1,
+    version: '1.1',
     fields: ['host', 'a.example'],
+    scheme: 'http',
+    peer: '192.0.2.1',
+    sni: undefined,
+    hasBody: false,
     dropped: 0,
     framing: 'none',
     contentLength: 0,
@@ -174,7 +178,7 @@ test('a field with "_" in its name is left out and counted, whatever it would ha
 test('Host: one, well formed, except that HTTP/1.0 may do without', () => {
   assert.equal(refuse('GET / HTTP/1.1\r\n\r\n'), '400 host-missing');
   assert.equal(refuse('GET http://a.example/ HTTP/1.1\r\n\r\n'), '400 host-missing');
-  assert.equal(accept('GET / HTTP/1.0\r\n\r\n').minor, 0);
+  assert.equal(accept('GET / HTTP/1.0\r\n\r\n').version, '1.0');
   assert.equal(refuse(`${GET}Host: a.example\r\n\r\n`), '400 host-repeated');
   assert.equal(refuse(`${GET}hOST: b.example\r\n\r\n`), '400 host-repeated');
   for (const host of [
@@ -330,7 +334,7 @@ test('what is not there yet is incomplete', () => {
 
 test('a repeated section gives the very same list, and one that differs in one octet its own', () => {
   const shared = new ParserShared(LIMITS);
-  const parser = new RequestParser(shared);
+  const parser = new RequestParser(shared, 'http', '192.0.2.1');
   const read = (text: string, from = parser) => {
     const octets = Buffer.from(text, 'latin1');
     const outcome = from.parse(octets, 0, octets.length);
@@ -341,7 +345,10 @@ test('a repeated section gives the very same list, and one that differs in one o
   const second = read(section('1'));
   assert.equal(read(section('1')), second);
   assert.equal(read(section('1').replace('GET /', 'GET /other')), second);
-  assert.equal(read(section('1'), new RequestParser(shared)), read(section('1'), new RequestParser(shared)));
+  assert.equal(
+    read(section('1'), new RequestParser(shared, 'http', '192.0.2.1')),
+    read(section('1'), new RequestParser(shared, 'http', '192.0.2.1')),
+  );
   assert.deepEqual(read(section('2')).at(-1), '2');
   assert.deepEqual(read(section('1')).at(-1), '1');
   assert.deepEqual(read(section('1').replace('Y: 1\r\n', 'Y: 1\r\nZ: 3\r\n')).at(-1), '3');
@@ -349,7 +356,7 @@ test('a repeated section gives the very same list, and one that differs in one o
 });
 
 test('a remembered section does not lend its outcome to another version', () => {
-  const parser = new RequestParser(new ParserShared(LIMITS));
+  const parser = new RequestParser(new ParserShared(LIMITS), 'http', '192.0.2.1');
   const section = 'Transfer-Encoding: chunked\r\nHost: a\r\n\r\n';
   const outcome = (line: string) => {
     const octets = Buffer.from(`${line}\r\n${section}`);
@@ -362,7 +369,7 @@ test('a remembered section does not lend its outcome to another version', () => 
 });
 
 test('a remembered section counts against the size of the whole head', () => {
-  const parser = new RequestParser(new ParserShared(LIMITS));
+  const parser = new RequestParser(new ParserShared(LIMITS), 'http', '192.0.2.1');
   const outcome = (target: string) => {
     const octets = Buffer.from(`GET /${target} HTTP/1.1\r\nHost: a\r\nX: ${'v'.repeat(1900)}\r\n\r\n`);
     const result = parser.parse(octets, 0, octets.length);

@@ -16,9 +16,9 @@ export function parseEveryWay(text: string, limits: HeadLimits = LIMITS): ParseO
   const octets = Buffer.from(text, 'latin1');
   const { length } = octets;
   const shared = new ParserShared(limits, new SectionMemo(4));
-  const whole = new RequestParser(shared).parse(octets, 0, length);
+  const whole = new RequestParser(shared, 'http', '192.0.2.1').parse(octets, 0, length);
   for (let cut = 1; cut < length; cut += 1) {
-    const parser = new RequestParser(shared);
+    const parser = new RequestParser(shared, 'http', '192.0.2.1');
     const early = parser.parse(octets.subarray(0, cut), 0, cut);
     if (early.kind !== 'incomplete') {
       assert.deepEqual(early, whole, `decided otherwise after ${cut} octets`);
@@ -26,13 +26,17 @@ export function parseEveryWay(text: string, limits: HeadLimits = LIMITS): ParseO
     }
     assert.deepEqual(parser.parse(octets, 0, length), whole, `cut at ${cut}`);
   }
-  const drip = new RequestParser(shared);
+  const drip = new RequestParser(shared, 'http', '192.0.2.1');
   let dripped: ParseOutcome = { kind: 'incomplete' };
   for (let end = 1; end <= length && dripped.kind === 'incomplete'; end += 1) dripped = drip.parse(octets, 0, end);
   assert.deepEqual(dripped, whole, 'octet by octet');
-  const repeating = new RequestParser(shared);
+  const repeating = new RequestParser(shared, 'http', '192.0.2.1');
   for (let i = 0; i < 3; i += 1) assert.deepEqual(repeating.parse(octets, 0, length), whole, `time ${i}`);
-  const moved = new RequestParser(shared).parse(Buffer.concat([Buffer.from('?????'), octets]), 5, 5 + length);
+  const moved = new RequestParser(shared, 'http', '192.0.2.1').parse(
+    Buffer.concat([Buffer.from('?????'), octets]),
+    5,
+    5 + length,
+  );
   assert.deepEqual(
     moved.kind === 'request' ? { ...moved, end: moved.end - 5 } : moved,
     whole,
