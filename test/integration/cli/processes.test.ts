@@ -7,6 +7,8 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
+import { tempFolder } from '../../support/temp.ts';
+import { CERTIFICATES, Http2User } from '../../support/tls-edge.ts';
 import { until } from '../../support/until.ts';
 import { meridian } from './harness.ts';
 import { ROOT, readyPorts, start } from './process.ts';
@@ -45,14 +47,29 @@ test('an edge serves what a configuration file declares, tells its parent, and e
       `pools: { p: { origins: { oslo: { address: "http://127.0.0.1:${originPort}", location: ${location} } } } }\n` +
       `edges: { frankfurt: { location: ${location} } }\n`,
   );
-  const edge = await start(t, edgeArgs(config), true);
-  const { port, adminPort } = await readyPorts(edge);
-  assert.deepEqual(edge.messages, [{ ready: true, port, adminPort }]);
+  const tls = ['--tls-listen', '127.0.0.1:0', '--certificates', CERTIFICATES];
+  const edge = await start(t, [...edgeArgs(config), ...tls], true);
+  const { port = 0, adminPort = 0, tlsPort = 0 } = await readyPorts(edge);
+  assert.deepEqual(edge.messages, [{ ready: true, port, adminPort, tlsPort }]);
   assert.equal((await fetch(`http://127.0.0.1:${adminPort}/healthz`)).status, 200);
   const answer = await fetch(`http://127.0.0.1:${port}/`);
   assert.equal(await answer.text(), 'hello from oslo');
+  // An address is no server name.
+  const secure = await new Http2User(tlsPort, '').ask('/', { ':authority': '127.0.0.1' });
+  assert.deepEqual([secure.status, secure.body], [200, 'hello from oslo']);
   edge.child.disconnect();
   assert.equal(await edge.ended, 0, edge.output.stderr);
+});
+
+test('an edge whose certificates cannot be used does not start, and says which file is at fault', async (t) => {
+  const folder = tempFolder(t);
+  await writeFile(path.join(folder, 'shop.crt'), 'not a certificate');
+  const edge = await start(t, [...edgeArgs(EXAMPLE), '--tls-listen', '127.0.0.1:0', '--certificates', folder]);
+  assert.equal(await edge.ended, 1);
+  assert.match(
+    edge.output.stderr,
+    /cannot start: .*shop\.key: cannot be read \(ENOENT\); each NAME\.crt needs its NAME\.key/,
+  );
 });
 
 test('SIGTERM ends an edge in order', async (t) => {
@@ -84,6 +101,9 @@ const WRONG: readonly (readonly [readonly string[], Record<string, string>, RegE
   [['edge', '--name', 'lon', '--cache-bytes', '0'], {}, /--cache-bytes: expected a size such as 256MiB, found "0"/],
   [['edge'], { MERIDIAN_NAME: 'lon', MERIDIAN_LISTEN: '80' }, /MERIDIAN_LISTEN: expected HOST:PORT/],
   [['edge', '--name', 'lon'], { MERIDIAN_CONTROL: 'a:1,b' }, /MERIDIAN_CONTROL: expected HOST:PORT .* found "b"/],
+  [['edge', '--name', 'lon', '--tls-listen', '127.0.0.1:0'], {}, /--tls-listen needs --certificates/],
+  [['edge', '--name', 'lon', '--certificates', '.'], {}, /--certificates needs --tls-listen/],
+  [['edge', '--name', 'lon', '--tls-listen', 'x', '--certificates', '.'], {}, /--tls-listen: expected HOST:PORT/],
   [
     ['edge', '--name', 'lon', '--log-level', 'loud'],
     {},
