@@ -50,6 +50,7 @@ as each server's guide says; Meridian runs by its defaults, with a larger cache.
   the turn. For Meridian that includes the process that finds the right Node.js and starts it. Memory that idle connections take in
   the kernel is not included, for any server.
 - HAProxy logs to a file as standard output, Varnish by \`varnishncsa\`, whose cost counts as Varnish's; nginx and Meridian write
-  batches. nginx keeps its cache in files, in memory where there is a file system for that.
+  batches. nginx keeps its cache in files, in memory where there is a file system
+  for that; they are not in its memory above.
 `;
 }
