@@ -40,7 +40,7 @@ async function main(argv: readonly string[]): Promise<number> {
   const result = await withinDirectory((directory, processes) => measureAll(options, directory, processes));
   if (options.json) console.log(JSON.stringify(result, undefined, 2));
   else if (options.smoke) console.log(`\n${checkTable(result)}`);
-  else console.log(`\n${ratioTable(result, BASE)}\n${detailTable(result)}`);
+  else console.log(`\n${ratioTable(result, BASE)}\n${detailTable(result, BASE)}`);
   for (const remark of remarks(result)) say(remark);
   say(`${result.machine.cpu}, ${result.machine.cores} cores; ${versions(result.servers, result.tools)}`);
   if (options.write) writeFileSync(PAGE, page(result, BASE));
@@ -144,9 +144,12 @@ function temporaryFolder(): string {
   return tmpdir();
 }
 
+let code = 1;
 try {
-  process.exitCode = await main(process.argv.slice(2));
+  code = await main(process.argv.slice(2));
 } catch (error) {
   say(`bench: ${error instanceof Error ? error.message : String(error)}`);
-  process.exitCode = error instanceof UsageError ? 2 : 1;
+  if (error instanceof UsageError) code = 2;
 }
+// What a signal interrupted is not waited for; all that was printed is to get out first.
+process.stdout.write('', () => process.exit(code));

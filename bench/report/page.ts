@@ -24,9 +24,10 @@ ${ratioTable(result, base)}
 ${listed}
 ## Numbers
 
-Medians of the rounds.
+Medians of the rounds. The ratio here is that of CPU time per request to ${baseTitle}'s: less is better, and a machine that is not quiet
+disturbs it least.
 
-${detailTable(result)}
+${detailTable(result, base)}
 ## How it is measured
 
 \`npm run bench\` starts each server as a process on one core; the generators of load (\`wrk\`, \`h2load\`), the origin and the
