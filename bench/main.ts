@@ -48,10 +48,10 @@ async function main(argv: readonly string[]): Promise<number> {
 }
 
 async function measureAll(options: Options, directory: string, processes: Processes): Promise<Result> {
-  const { rounds, seconds } = options;
+  const { rounds, seconds, warmUp } = options;
   const absent = missingPrograms(TOOLS, say);
   if (absent.length > 0) throw new UsageError(`missing: ${absent.join(', ')}; install the packages that bring them`);
-  const peers = PEERS.filter(({ name }) => options.servers?.includes(name) ?? true);
+  const peers = PEERS.filter(({ name, variant }) => options.servers?.includes(name) ?? !(options.smoke && variant));
   const rows = allRows(options.smoke).filter(({ id }) => options.rows?.includes(id) ?? true);
   const missing = missingPeers(peers);
   const cores = chooseCores();
@@ -71,7 +71,7 @@ async function measureAll(options: Options, directory: string, processes: Proces
     others: () => othersOver(LOOK_MS, [cores.server, cores.load]),
     monotonic: () => performance.now(),
   });
-  const results = await runAll({ rows, peers, missing, rounds, seconds, patience }, around, progress);
+  const results = await runAll({ rows, peers, missing, rounds, seconds, warmUp, patience }, around, progress);
   return {
     date: new Date().toISOString(),
     machine: describeMachine(),

@@ -9,8 +9,20 @@ import { digits, duration, markdownTable } from './table.ts';
 /** Below this share of its core a server could have done more, had there been more load. */
 const BUSY = 0.9;
 
+const NUMBERS = [
+  'value',
+  'requestsPerSecond',
+  'p50Us',
+  'p99Us',
+  'cpuUs',
+  'busy',
+  'disturbed',
+  'pssBytes',
+  'rssBytes',
+] as const satisfies readonly (keyof Measurement)[];
+
 /** The medians of a row's rounds; a number that some rounds lack is missing. */
-type Numbers = Partial<Record<Exclude<keyof Measurement, 'notes'>, number>>;
+type Numbers = Partial<Record<(typeof NUMBERS)[number], number>>;
 
 /** Ratios of every row and server to `base`, each the median of the rounds with the smallest and the largest. */
 export function ratioTable(result: Result, base: string): string {
@@ -69,6 +81,7 @@ export function detailTable(result: Result, base: string): string {
     { title: 'Server' },
     right('Value'),
     { title: 'Unit' },
+    right('Requests/s'),
     right('p50'),
     right('p99'),
     right('CPU/request'),
@@ -91,10 +104,11 @@ export function detailTable(result: Result, base: string): string {
 }
 
 function details({ row }: RowResult, found: Numbers, cpu: Ratio | undefined): readonly string[] {
-  const { value = Number.NaN, p50Us, p99Us, cpuUs, busy, pssBytes = Number.NaN } = found;
+  const { value = Number.NaN, requestsPerSecond, p50Us, p99Us, cpuUs, busy, pssBytes = Number.NaN } = found;
   return [
     digits(value),
     row.unit,
+    requestsPerSecond === undefined ? '–' : digits(requestsPerSecond),
     p50Us === undefined ? '–' : duration(p50Us),
     p99Us === undefined ? '–' : duration(p99Us),
     cpuUs === undefined ? '–' : duration(cpuUs),
@@ -106,7 +120,7 @@ function details({ row }: RowResult, found: Numbers, cpu: Ratio | undefined): re
 
 function numbers({ rounds }: { readonly rounds: readonly Measurement[] }): Numbers {
   const found: Numbers = {};
-  for (const name of ['value', 'p50Us', 'p99Us', 'cpuUs', 'busy', 'disturbed', 'pssBytes', 'rssBytes'] as const) {
+  for (const name of NUMBERS) {
     const values = rounds.map((round) => round[name]).filter((value) => value !== undefined);
     if (values.length === rounds.length && values.length > 0) found[name] = median(values);
   }

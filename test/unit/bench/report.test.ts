@@ -115,7 +115,7 @@ test('without the base there are numbers but no ratios', () => {
   assert.match(ratioTable(found, 'base'), /requests\/s \| +– \| +– \|/);
   assert.match(
     detailTable(found, 'base'),
-    /\| Ours +\| 41,300 \| requests\/s \| 500 µs \| 2\.50 ms \| +24\.3 µs \| +– \| +99 % \| 15\.0 MiB \|/,
+    /\| Ours +\| 41,300 \| requests\/s \| +– \| 500 µs \| 2\.50 ms \| +24\.3 µs \| +– \| +99 % \| 15\.0 MiB \|/,
   );
   assert.deepEqual(remarks(found), ['–: Base is not installed (all rows).']);
 });
