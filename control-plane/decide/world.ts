@@ -74,7 +74,8 @@ function change(world: World, revision: number, changes: readonly Change[]): Wor
   let { last, headRevision: purgeHeadRevision } = world.purges;
   // Copied when first written to.
   let resources: Map<string, StoredResource> | undefined;
-  let records: Map<number, PurgeRecord> | undefined;
+  /** By sequence number; undefined: deleted. */
+  const purged = new Map<number, PurgeRecord | undefined>();
   for (const { key, value, modRevision } of changes) {
     const parsed = parseKey(key);
     try {
@@ -97,9 +98,7 @@ function change(world: World, revision: number, changes: readonly Change[]): Wor
           purgeHeadRevision = value === undefined ? 0 : modRevision;
           break;
         case 'purge':
-          records ??= bySequence(world);
-          if (value === undefined) records.delete(parsed.sequence);
-          else records.set(parsed.sequence, decodePurge(parsed.sequence, value));
+          purged.set(parsed.sequence, value === undefined ? undefined : decodePurge(parsed.sequence, value));
           break;
         case 'other':
           break;
@@ -110,8 +109,9 @@ function change(world: World, revision: number, changes: readonly Change[]): Wor
     }
   }
   const carried = { ...world, revision, epoch, epochRevision, headRevision, resources: resources ?? world.resources };
-  const log = records || last !== world.purges.last ? tail(records ?? bySequence(world), last) : world.purges.records;
-  const purges = { epoch, last, headRevision: purgeHeadRevision, records: log };
+  const former = world.purges;
+  const records = purged.size > 0 || last !== former.last ? carryLog(former.records, purged, last) : former.records;
+  const purges = { epoch, last, headRevision: purgeHeadRevision, records };
   return withSnapshot({ ...carried, purges }, world);
 }
 
@@ -129,19 +129,24 @@ function withSnapshot(next: World, former: World): WorldResult {
   return { kind: 'world', world: { ...next, snapshot, update: { snapshot }, edges } };
 }
 
-function bySequence(world: World): Map<number, PurgeRecord> {
-  return new Map(world.purges.records.map((record) => [record.purge.sequence, record]));
-}
-
 /** The records that reach up to `last` without a gap. */
-function tail(records: ReadonlyMap<number, PurgeRecord>, last: number): PurgeRecord[] {
-  const reversed: PurgeRecord[] = [];
-  for (let record = records.get(last); record; record = records.get(record.purge.sequence - 1)) reversed.push(record);
-  return reversed.toReversed();
+function carryLog(
+  former: readonly PurgeRecord[],
+  changed: ReadonlyMap<number, PurgeRecord | undefined>,
+  last: number,
+): PurgeRecord[] {
+  const kept = former.filter(({ purge }) => !changed.has(purge.sequence));
+  const added = [...changed.values()].filter((record) => record !== undefined);
+  const all = [...kept, ...added]
+    .filter(({ purge }) => purge.sequence <= last)
+    .toSorted((a, b) => a.purge.sequence - b.purge.sequence);
+  let start = all.length;
+  while (all[start - 1]?.purge.sequence === last - (all.length - start)) start -= 1;
+  return all.slice(start);
 }
 
 /** `/meridian/purges/head`'s value. Throws when it is something else. */
-export function decodeSequence(text: string): number {
+function decodeSequence(text: string): number {
   const json: unknown = JSON.parse(text);
   if (typeof json === 'object' && json !== null && 'sequence' in json && Number.isSafeInteger(json.sequence)) {
     return Number(json.sequence);

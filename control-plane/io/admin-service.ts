@@ -57,6 +57,8 @@ export interface AdminService {
 const CONNECTIONS = 1000;
 /** For an edge to explain. */
 const EXPLAIN_MS = 3000;
+/** In one answer, the nearest: as many as fit into a message even if each is as long as it may be. */
+const EXPLANATIONS = 60;
 /** For a change to come back from the store, so that what is read next shows it. */
 const ECHO_MS = 5000;
 
@@ -185,7 +187,7 @@ class Admin {
     // An edge that does not know where the client is knows no distance either.
     const distance = (i: number): number => explanations[i]?.client?.distanceToEdgeKm ?? Number.POSITIVE_INFINITY;
     const nearest = [...explanations.keys()].toSorted((a, b) => distance(a) - distance(b) || a - b);
-    return { explanations: nearest.flatMap((i) => explanations[i] ?? []) };
+    return { explanations: nearest.flatMap((i) => explanations[i] ?? []).slice(0, EXPLANATIONS) };
   }
 
   #wait(wait: EdgeWait, say: (outcome: EdgeOutcome) => void): Promise<void> {

@@ -1,8 +1,7 @@
 // One edge's stream. States:
 //
 //   opening    no Hello yet; ended when none comes in time
-//   catching   the Hello was good; waiting until this control plane knows all that was durable when it came, so that an edge
-//              that comes over from another replica cannot be told that it missed nothing
+//   catching   the Hello was good; waiting for what io/edge-admission.ts says of it
 //   ready      in the fleet; sent what decide/outbox.ts says, one message at a time
 //   ended
 //
@@ -14,20 +13,19 @@ import type { Log } from '../../infra/runtime/log.ts';
 import type {
   ConnectRequest,
   ConnectResponse,
+  ExplainAnswer,
   ExplainQuestion,
   Hello,
   SnapshotUpdate,
 } from '../../proto/gen/meridian/v1/edge.ts';
-import type { Explanation } from '../../proto/gen/meridian/v1/explain.ts';
+import { Explanation } from '../../proto/gen/meridian/v1/explain.ts';
 import type { HealthReport, HealthView } from '../../proto/gen/meridian/v1/health.ts';
 import type { PurgePosition } from '../../proto/gen/meridian/v1/purge.ts';
 import type { Version } from '../../proto/gen/meridian/v1/resources.ts';
-import { comparePositions, compareVersions, formatVersion, PROTOCOL_VERSION } from '../../proto/version.ts';
-import { aheadOf } from '../decide/epoch.ts';
+import { comparePositions, compareVersions, formatVersion } from '../../proto/version.ts';
 import { foldReport } from '../decide/health-view.ts';
 import { type NextMessage, nextMessage, type Sent } from '../decide/outbox.ts';
-import { endOf } from '../decide/purge-log.ts';
-import { versionOf } from '../decide/world.ts';
+import { admitEdge, refuseHello, undeclared } from './edge-admission.ts';
 import type { Connection, Fleet, KnownEdge } from './fleet.ts';
 import { serviceError } from './grpc-errors.ts';
 import type { HealthBoard } from './health-board.ts';
@@ -53,14 +51,13 @@ export interface EdgeStreamPorts {
 }
 
 const HELLO_MS = 5000;
-const CATCH_UP_MS = 2000;
 /** For one message to leave. */
 const BLOCKED_MS = 30_000;
 /** Questions that one edge is asked at the same time. */
 const QUESTIONS = 32;
-/** An edge whose epoch lies further ahead has a broken state or comes from a machine with a broken clock. */
-const FUTURE_MS = 24 * 3_600_000;
-const NAMES_TOLD = 10;
+/** Of a refusal's reason, characters, and of an explanation, bytes; what is longer helps nobody. */
+const REASON_CHARACTERS = 1000;
+const EXPLANATION_BYTES = 256 * 1024;
 
 export class EdgeStream implements Connection {
   readonly #call: EdgeCall;
@@ -94,7 +91,7 @@ export class EdgeStream implements Connection {
   update(): void {
     if (this.#phase !== 'ready') return;
     if (this.#ports.state.world.edges.has(this.#edge)) this.#pump();
-    else this.end(status.NOT_FOUND, this.#undeclared(this.#edge));
+    else this.end(status.NOT_FOUND, undeclared(this.#ports.state.world, this.#edge));
   }
 
   replaced(by: string): void {
@@ -166,8 +163,7 @@ export class EdgeStream implements Connection {
         this.#note({ statistics: message.value.statistics });
         break;
       case 'explainAnswer':
-        this.#answers.get(message.value.id)?.(message.value.explanation);
-        this.#note({});
+        this.#explained(message.value);
         break;
       case undefined:
         // Of a later release: it says at least that the edge is alive.
@@ -182,70 +178,40 @@ export class EdgeStream implements Connection {
 
   #greet(hello: Hello): void {
     this.#helloTimer.cancel();
+    const wrong = refuseHello(hello);
+    if (wrong) {
+      this.end(wrong.code, wrong.reason);
+      return;
+    }
     this.#edge = hello.edge;
     this.#instance = hello.instance;
-    if (hello.protocolVersion !== PROTOCOL_VERSION) {
-      const versions = `it speaks version ${hello.protocolVersion} of the protocol, this control plane ${PROTOCOL_VERSION}`;
-      const detail = `edge "${hello.edge}" (release ${hello.softwareVersion}): ${versions}; run the same release on both`;
-      this.end(status.FAILED_PRECONDITION, detail);
-      return;
-    }
     this.#phase = 'catching';
     this.#call.pause();
-    this.#admit(hello).catch((error: unknown) => {
-      this.#ports.log.error({ edge: hello.edge, err: error }, 'could not take the edge in');
-      this.end(status.UNAVAILABLE, 'the control plane cannot take an edge in now; try again');
-    });
+    const { state, clock, log } = this.#ports;
+    admitEdge(hello, state, clock).then(
+      (admission) => {
+        if (this.#phase !== 'catching') return;
+        if (admission.kind === 'admitted') this.#begin(hello, admission.current);
+        else this.end(admission.code, admission.reason);
+      },
+      (error: unknown) => {
+        log.warn({ edge: hello.edge, err: error }, 'could not take an edge in');
+        this.end(status.UNAVAILABLE, 'the control plane cannot take an edge in now; try again');
+      },
+    );
   }
 
-  async #admit(hello: Hello): Promise<void> {
-    const { state, clock, fleet, log } = this.#ports;
-    const current = await state.catchUp(CATCH_UP_MS);
-    if (this.#phase === 'ended') return;
-    if (!state.world.edges.has(hello.edge)) {
-      this.end(status.NOT_FOUND, this.#undeclared(hello.edge));
-      return;
-    }
-    const seen = current ? this.#ahead(hello) : undefined;
-    if (seen !== undefined) {
-      if (seen > clock.now() + FUTURE_MS) {
-        const detail = `edge "${hello.edge}" holds a configuration of epoch ${seen}, which is in the future`;
-        this.end(status.FAILED_PRECONDITION, `${detail}; check the clocks, or empty the edge's state folder`);
-        return;
-      }
-      await state.renewEpoch(seen);
-      if (this.#phase !== 'catching') return;
-    }
-    this.#phase = 'ready';
-    const { applied, parked } = hello;
+  #begin(hello: Hello, current: boolean): void {
+    const { clock, fleet, log } = this.#ports;
+    const { edge, instance, applied, parked, purgePosition } = hello;
     const version = compareVersions(applied, parked) > 0 ? applied : parked;
-    this.#sent = { ...this.#sent, position: hello.purgePosition, version };
+    this.#phase = 'ready';
+    this.#sent = { ...this.#sent, position: purgePosition, version };
     fleet.connect(this, hello, clock.monotonic());
-    log.info(
-      {
-        edge: hello.edge,
-        instance: hello.instance,
-        peer: this.#call.getPeer(),
-        applied: formatVersion(applied),
-        current,
-      },
-      'edge connected',
-    );
+    const peer = this.#call.getPeer();
+    log.info({ edge, instance, peer, applied: formatVersion(applied), current }, 'edge connected');
     this.#call.resume();
     this.update();
-  }
-
-  #ahead(hello: Hello): number | undefined {
-    const { world } = this.#ports.state;
-    const held = { applied: hello.applied, parked: hello.parked, position: hello.purgePosition };
-    return aheadOf(held, versionOf(world) ?? { epoch: world.epoch, revision: 0 }, endOf(world.purges));
-  }
-
-  #undeclared(edge: string): string {
-    const names = [...this.#ports.state.world.edges];
-    const told = names.slice(0, NAMES_TOLD).join(', ') + (names.length > NAMES_TOLD ? ', ...' : '');
-    const declared = names.length === 0 ? 'no edge is declared yet' : `declared are: ${told}`;
-    return `edge "${edge}" is not declared (${declared}); declare it in the configuration and apply that`;
   }
 
   #acked(version: Version | undefined): void {
@@ -261,8 +227,15 @@ export class EdgeStream implements Connection {
       this.end(status.INVALID_ARGUMENT, `refused version ${formatVersion(version)}, which it was not sent`);
       return;
     }
-    this.#ports.log.warn({ edge: this.#edge, version: formatVersion(version), reason }, 'edge refused a configuration');
-    this.#note({ refused: { version, reason } });
+    const refused = { version, reason: reason.slice(0, REASON_CHARACTERS) };
+    this.#ports.log.warn({ edge: this.#edge, ...refused }, 'edge refused a configuration');
+    this.#note({ refused });
+  }
+
+  #explained({ id, explanation }: ExplainAnswer): void {
+    const fits = explanation && Explanation.encode(explanation).finish().length <= EXPLANATION_BYTES;
+    this.#answers.get(id)?.(fits ? explanation : undefined);
+    this.#note({});
   }
 
   #purged(position: PurgePosition | undefined): void {

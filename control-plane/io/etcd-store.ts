@@ -161,11 +161,15 @@ class EtcdStore implements Store {
     const range = Range.prefix(prefix);
     this.#client.watchClient.watch().then(
       (stream) => {
-        cancel = () => stream.cancel();
+        // Ended first: a stream that breaks while it can be written to makes etcd3 drop its other calls to that member.
+        cancel = () => {
+          stream.end();
+          stream.cancel();
+        };
         stream.on('error', (error) => lost(cleanMessage(error)));
         stream.on('end', () => lost('etcd ended the watch'));
         if (over) {
-          stream.cancel();
+          cancel();
           return;
         }
         let next = fromRevision;

@@ -43,7 +43,7 @@ export async function start(t: TestContext, args: readonly string[], ipc = false
 
 /** The ports that a process of the planes, started with `ipc`, tells when it is ready. */
 export async function readyPorts(process: Started): Promise<Readonly<Record<string, number>>> {
-  await until('it is ready', () => process.messages.length > 0 || process.child.exitCode !== null, 20_000);
+  await until('it is ready', () => process.messages.length > 0 || process.child.exitCode !== null);
   const [message] = process.messages;
   if (typeof message !== 'object' || message === null) throw new Error(`it did not start: ${process.output.stderr}`);
   return Object.fromEntries(Object.entries(message).filter((entry): entry is [string, number] => entry[0] !== 'ready'));

@@ -10,9 +10,10 @@ import {
   resourceKey,
 } from '../../../control-plane/decide/keys.ts';
 import { encodePurge } from '../../../control-plane/decide/purge-log.ts';
-import { encodeResource } from '../../../control-plane/decide/resources.ts';
+import { encodeResource, listResources } from '../../../control-plane/decide/resources.ts';
 import { advanceWorld, readWorld, type World, type WorldResult } from '../../../control-plane/decide/world.ts';
 import { type Random, seededRandom } from '../../../infra/runtime/random.ts';
+import { snapshotOf } from '../../support/snapshots.ts';
 
 const epoch = (value: number): Operation => put(KEYS.epoch, JSON.stringify({ epoch: value, identity: 'x' }));
 const put = (key: string, value: string): Operation => ({ kind: 'put', key, value });
@@ -130,6 +131,53 @@ test('after any transactions the world is the one that is read from what they le
       if (read.headRevision === revision) assert.deepEqual(now.snapshot, read.snapshot);
     }
   }
+});
+
+test('whatever stands in the store, it is read or refused with its key, and never more than that', () => {
+  const random = seededRandom(5);
+  const pick = (count: number) => Math.floor(random.next() * count);
+  const good = [
+    epoch(7),
+    put(KEYS.head, '{}'),
+    edge('a'),
+    purge(1),
+    purgeHead(1),
+    ...listResources(snapshotOf(0)).map((resource) =>
+      put(resourceKey(resource.kind, resource.value.name), encodeResource(resource)),
+    ),
+  ];
+  const pieces = [
+    'null',
+    '[]',
+    '{}',
+    '"x"',
+    '-1',
+    '1e99',
+    'true',
+    '{',
+    '}',
+    ',',
+    ':',
+    '"',
+    '\\',
+    '\u0000',
+    '',
+    '__proto__',
+  ];
+  const counts = { world: 0, unreadable: 0 };
+  for (let round = 0; round < 3000; round += 1) {
+    const events = good.map((event) => {
+      if (event.kind === 'delete' || pick(4) > 0) return event;
+      const from = pick(event.value.length);
+      const piece = pieces[pick(pieces.length)] ?? '';
+      return put(event.key, event.value.slice(0, from) + piece + event.value.slice(from + pick(8)));
+    });
+    const result = advanceWorld(world(readWorld(0, [])), { revision: 1, events });
+    counts[result.kind] += 1;
+    if (result.kind === 'unreadable')
+      assert.match(result.reason, /^the value of \/meridian\/|^the resources do not fit/);
+  }
+  assert.ok(counts.unreadable > 300 && counts.world > 300, JSON.stringify(counts));
 });
 
 function randomTransaction(random: Random, entries: ReadonlyMap<string, Entry>, last: number): Operation[] {
