@@ -26,8 +26,8 @@ export interface Reply {
 export class CannotError extends Error {}
 
 const ANSWER_MS = 10_000;
-const TRIES = 50;
-const POLL_MS = 20;
+const TRIES = 200;
+const POLL_MS = 5;
 
 /** On a connection of its own. */
 export async function ask({ port, path, fields = {}, ca, http2 = false }: Question): Promise<Reply> {

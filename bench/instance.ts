@@ -49,7 +49,7 @@ export async function startOrigin(processes: Processes, core: number): Promise<O
     port,
     requests() {
       const reply = next('requests');
-      child.send({});
+      if (child.connected) child.send({});
       return reply;
     },
   };
@@ -62,6 +62,7 @@ export async function nextNumber(child: Running['child'], name: string, tail: ()
     const value = typeof message === 'object' && message !== null ? Reflect.get(message, name) : undefined;
     if (typeof value === 'number') resolve(value);
   };
+  if (!child.connected) throw new Error(`${child.spawnargs.join(' ')} has ended: ${tail()}`);
   const fail = (): void => reject(new Error(`no "${name}" came from ${child.spawnargs.join(' ')}: ${tail()}`));
   const timer = setTimeout(fail, REPLY_MS);
   child.on('message', onMessage).once('disconnect', fail);

@@ -40,7 +40,7 @@ async function main(argv: readonly string[]): Promise<number> {
   const result = await withinDirectory((directory, processes) => measureAll(options, directory, processes));
   if (options.json) console.log(JSON.stringify(result, undefined, 2));
   else if (options.smoke) console.log(`\n${checkTable(result)}`);
-  else console.log(`\n${ratioTable(result, BASE)}\n${detailTable(result)}`);
+  else console.log(`\n${ratioTable(result, BASE)}\n${detailTable(result, BASE)}`);
   for (const remark of remarks(result)) say(remark);
   say(`${result.machine.cpu}, ${result.machine.cores} cores; ${versions(result.servers, result.tools)}`);
   if (options.write) writeFileSync(PAGE, page(result, BASE));
@@ -48,10 +48,10 @@ async function main(argv: readonly string[]): Promise<number> {
 }
 
 async function measureAll(options: Options, directory: string, processes: Processes): Promise<Result> {
-  const { rounds, seconds } = options;
+  const { rounds, seconds, warmUp } = options;
   const absent = missingPrograms(TOOLS, say);
   if (absent.length > 0) throw new UsageError(`missing: ${absent.join(', ')}; install the packages that bring them`);
-  const peers = PEERS.filter(({ name }) => options.servers?.includes(name) ?? true);
+  const peers = PEERS.filter(({ name, variant }) => options.servers?.includes(name) ?? !(options.smoke && variant));
   const rows = allRows(options.smoke).filter(({ id }) => options.rows?.includes(id) ?? true);
   const missing = missingPeers(peers);
   const cores = chooseCores();
@@ -71,7 +71,7 @@ async function measureAll(options: Options, directory: string, processes: Proces
     others: () => othersOver(LOOK_MS, [cores.server, cores.load]),
     monotonic: () => performance.now(),
   });
-  const results = await runAll({ rows, peers, missing, rounds, seconds, patience }, around, progress);
+  const results = await runAll({ rows, peers, missing, rounds, seconds, warmUp, patience }, around, progress);
   return {
     date: new Date().toISOString(),
     machine: describeMachine(),
@@ -144,9 +144,12 @@ function temporaryFolder(): string {
   return tmpdir();
 }
 
+let code = 1;
 try {
-  process.exitCode = await main(process.argv.slice(2));
+  code = await main(process.argv.slice(2));
 } catch (error) {
   say(`bench: ${error instanceof Error ? error.message : String(error)}`);
-  process.exitCode = error instanceof UsageError ? 2 : 1;
+  if (error instanceof UsageError) code = 2;
 }
+// What a signal interrupted is not waited for; all that was printed is to get out first.
+process.stdout.write('', () => process.exit(code));

@@ -8,6 +8,8 @@ export interface Options {
   readonly rounds: number;
   /** Of load, for each measurement. */
   readonly seconds: number;
+  /** Of load before the first turn of each server in each row, not measured. */
+  readonly warmUp: number;
   /** For waiting until other programs rest, and for measuring again what they disturbed, all in all; seconds. */
   readonly patience: number;
   readonly smoke: boolean;
@@ -31,6 +33,7 @@ export function parseOptions(
     servers: names('servers', values.servers, known.servers),
     rounds: number('rounds', values.rounds ?? (smoke ? '1' : '5'), 1, 100, true),
     seconds: number('seconds', values.seconds ?? (smoke ? '0.5' : '3'), 0.1, 600, false),
+    warmUp: number('warm-up', values['warm-up'] ?? (smoke ? '0' : '5'), 0, 600, false),
     patience: number('patience', values.patience ?? (smoke ? '0' : '300'), 0, 86_400, false),
     smoke,
     json: values.json ?? false,
@@ -47,6 +50,7 @@ function parse(argv: readonly string[]) {
         servers: { type: 'string' },
         rounds: { type: 'string' },
         seconds: { type: 'string' },
+        'warm-up': { type: 'string' },
         patience: { type: 'string' },
         smoke: { type: 'boolean' },
         json: { type: 'boolean' },
@@ -86,6 +90,7 @@ export const HELP = `Compares Meridian with nginx, HAProxy, Varnish and Caddy, o
   --servers NAME,..  measure these servers only
   --rounds N       how often each server has its turn in a row (default 5)
   --seconds S      how long each turn lasts (default 3)
+  --warm-up S      how long each server has the load of a row before its first turn (default 5)
   --patience S     how long to wait in all for a quiet machine, and to repeat what was disturbed (default 300)
   --json           print the result as JSON
   --write          write docs/benchmarks.md

@@ -4,6 +4,8 @@
 export const DISTURBED = 0.1;
 /** How often one turn is measured at most. */
 const ATTEMPTS = 3;
+/** How long one turn waits at most, so that there is patience left for the others, milliseconds. */
+const WAIT_MS = 15_000;
 
 export interface PatienceOptions {
   /** For waiting and for measuring again, all in all, milliseconds. */
@@ -23,9 +25,10 @@ export class Patience {
     this.#leftMs = options.budgetMs;
   }
 
-  /** Resolves when other programs rest, or patience is at its end. */
+  /** Resolves when other programs rest, after some time, or when patience is at its end. */
   async waitForQuiet(): Promise<void> {
-    while (this.#leftMs > 0) {
+    const least = this.#leftMs - WAIT_MS;
+    while (this.#leftMs > Math.max(0, least)) {
       const others = await this.#spend(this.#options.others);
       if (others < DISTURBED) return;
     }

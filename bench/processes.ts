@@ -1,6 +1,6 @@
 // The processes of a benchmark: pinned to a core, their output kept, all of them ended by their ids. Linux.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 
@@ -73,7 +73,7 @@ export class Processes {
       pid: child.pid ?? 0,
       child,
       ended: () => end,
-      tail: () => readFileSync(file, 'utf8').slice(-TAIL_CHARACTERS).trim(),
+      tail: () => (existsSync(file) ? readFileSync(file, 'utf8').slice(-TAIL_CHARACTERS).trim() : ''),
       stop: async () => {
         if (end === undefined) {
           child.kill('SIGTERM');

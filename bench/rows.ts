@@ -43,7 +43,7 @@ export function allRows(small: boolean): readonly Row[] {
   return [
     hit('hit-1k', 'Hit, 1 KiB', KIB, {}),
     hit('hit-64k', 'Hit, 64 KiB', 64 * KIB, {}),
-    hit('hit-1m', 'Hit, 1 MiB', MIB, { connections: 32 }),
+    hit('hit-1m', 'Hit, 1 MiB', MIB, { connections: 32, unit: 'MiB/CPU s' }),
     hit('hit-1k-log', 'Hit, 1 KiB, access log on', KIB, { accessLog: true }),
     hit('hit-304', 'Hit, 304 to If-None-Match', KIB, {
       fields: { 'if-none-match': etagOf(cacheable(KIB)) },

@@ -7,6 +7,9 @@ import type { Peer } from './peers/peer.ts';
 import type { Outcome, RowResult } from './result.ts';
 import type { Row } from './rows.ts';
 
+/** The rows that an instance has had some load of. */
+const warm = new WeakMap<Instance, Set<Row>>();
+
 export interface Plan {
   readonly rows: readonly Row[];
   readonly peers: readonly Peer[];
@@ -14,6 +17,8 @@ export interface Plan {
   readonly missing: ReadonlyMap<Peer, string>;
   readonly rounds: number;
   readonly seconds: number;
+  /** Of load before the first turn of each server in each row, seconds. */
+  readonly warmUp: number;
   readonly patience: Patience;
 }
 
@@ -83,6 +88,7 @@ async function measureOnce(
   kept.set(key, starting);
   const instance = await starting;
   try {
+    await warmUp(row, instance, plan, around);
     return await plan.patience.quietest(() => measure(row, instance, plan.seconds, around));
   } catch (error) {
     // What state it is in is not known: the next row has a new one.
@@ -92,4 +98,11 @@ async function measureOnce(
     }
     throw error;
   }
+}
+
+/** Compilers, caches and pools of memory reach their working state. */
+async function warmUp(row: Row, instance: Instance, plan: Plan, around: Surroundings): Promise<void> {
+  const done = warm.get(instance) ?? new Set();
+  if (plan.warmUp > 0 && !done.has(row)) await measure(row, instance, plan.warmUp, around);
+  warm.set(instance, done.add(row));
 }

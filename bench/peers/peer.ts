@@ -32,6 +32,8 @@ export interface Peer {
   readonly package: string | undefined;
   /** Prints its version; the first number with two dots or more is taken, else the first with one. */
   readonly version: readonly string[];
+  /** It is another one with something changed: not needed to see whether everything runs. */
+  readonly variant?: boolean;
   /** Why it cannot, if so. */
   readonly cannotCache?: string;
   cannotTls(): Promise<string | undefined>;

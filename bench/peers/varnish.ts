@@ -3,13 +3,16 @@
 import path from 'node:path';
 import { fillIn, type Peer } from './peer.ts';
 
-/** One pool for one core. Idle connections are kept as long as the other servers keep theirs. */
 const PARAMETERS = {
+  // One pool for one core.
   thread_pools: 1,
   thread_pool_min: 200,
   thread_pool_max: 5_000,
+  // As long as the other servers keep theirs.
   timeout_idle: 75,
-  listen_depth: 4096,
+  listen_depth: 4_096,
+  // Large bodies come in fewer pieces.
+  fetch_chunksize: '1m',
 };
 
 export const varnish: Peer = {

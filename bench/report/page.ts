@@ -24,16 +24,19 @@ ${ratioTable(result, base)}
 ${listed}
 ## Numbers
 
-Medians of the rounds.
+Medians of the rounds. The ratio here is that of CPU time per request to ${baseTitle}'s: less is better, and a machine that is not quiet
+disturbs it least.
 
-${detailTable(result)}
+${detailTable(result, base)}
 ## How it is measured
 
 \`npm run bench\` starts each server as a process on one core; the generators of load (\`wrk\`, \`h2load\`), the origin and the
 benchmark itself have another, all on 127.0.0.1. In each row the servers take turns, A B C A B C, and a ratio is taken within
 one round, so that what slows the machine down slows both down. The configurations are in \`bench/peers\`: one worker, tuned
-as each server's guide says; Meridian runs by its defaults, with a larger cache.
+as each server's guide says; Meridian runs by its defaults, with a larger cache. nginx is also measured without the \`sendfile\` that
+its guides advise: where small bodies come from memory, copying them may be faster.
 
+- Before its first turn in a row each server has had the row's load for some seconds (\`--warm-up\`).
 - A turn begins when other programs rest, and is repeated when they took more than a tenth of a core from it, as long as there is
   patience (\`--patience\`). What they took of the turns shown is said above, if it is more.
 - Before every turn a real request checks status and body byte by byte, and for hits that the origin is not asked. After it,
@@ -42,7 +45,7 @@ as each server's guide says; Meridian runs by its defaults, with a larger cache.
   8 requests each, so p50 and p99 are under full load. A faster server has more requests under way in the same time, not
   shorter queues.
 - The origin, a small program of this project's, shares its core with the generator of load. For hits it has nothing to do. Where it
-  and the generator do more work than the server (new TLS connections, the large body), the rate would be theirs, and what is
+  and the generator do more work than the server (new TLS connections, large bodies), the rate would be theirs, and what is
   compared is what a server gets done in a second of its own CPU time.
 - New TLS connections are full handshakes (no resumption) with an ECDSA P-256 certificate, each with one request and closed after
   it. Each server and its client choose version and cipher.
@@ -50,6 +53,7 @@ as each server's guide says; Meridian runs by its defaults, with a larger cache.
   the turn. For Meridian that includes the process that finds the right Node.js and starts it. Memory that idle connections take in
   the kernel is not included, for any server.
 - HAProxy logs to a file as standard output, Varnish by \`varnishncsa\`, whose cost counts as Varnish's; nginx and Meridian write
-  batches. nginx keeps its cache in files, in memory where there is a file system for that.
+  batches. nginx keeps its cache in files, in memory where there is a file system
+  for that; they are not in its memory above.
 `;
 }

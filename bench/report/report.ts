@@ -9,8 +9,20 @@ import { digits, duration, markdownTable } from './table.ts';
 /** Below this share of its core a server could have done more, had there been more load. */
 const BUSY = 0.9;
 
+const NUMBERS = [
+  'value',
+  'requestsPerSecond',
+  'p50Us',
+  'p99Us',
+  'cpuUs',
+  'busy',
+  'disturbed',
+  'pssBytes',
+  'rssBytes',
+] as const satisfies readonly (keyof Measurement)[];
+
 /** The medians of a row's rounds; a number that some rounds lack is missing. */
-type Numbers = Partial<Record<Exclude<keyof Measurement, 'notes'>, number>>;
+type Numbers = Partial<Record<(typeof NUMBERS)[number], number>>;
 
 /** Ratios of every row and server to `base`, each the median of the rounds with the smallest and the largest. */
 export function ratioTable(result: Result, base: string): string {
@@ -39,11 +51,16 @@ function ratioCell(row: RowResult, server: string, base: string): string {
 
 /** Undefined unless both were measured. */
 export function ratioOf(row: RowResult, server: string, base: string): Ratio | undefined {
-  const values = row.outcomes[server];
-  const bases = row.outcomes[base];
-  if (values?.kind !== 'measured' || bases?.kind !== 'measured') return undefined;
-  const valuesOf = ({ rounds }: { readonly rounds: readonly Measurement[] }) => rounds.map(({ value }) => value);
-  return ratio(valuesOf(values), valuesOf(bases));
+  return ratio(valuesOf(row.outcomes[server], 'value'), valuesOf(row.outcomes[base], 'value'));
+}
+
+/** Of CPU time per request. */
+function cpuRatio(row: RowResult, server: string, base: string): Ratio | undefined {
+  return ratio(valuesOf(row.outcomes[server], 'cpuUs'), valuesOf(row.outcomes[base], 'cpuUs'));
+}
+
+function valuesOf(outcome: Outcome | undefined, name: 'value' | 'cpuUs'): readonly number[] {
+  return outcome?.kind === 'measured' ? outcome.rounds.map((round) => round[name] ?? Number.NaN) : [];
 }
 
 /** What ran and answered correctly, and what did not. */
@@ -56,17 +73,19 @@ export function checkTable(result: Result): string {
   return markdownTable([{ title: '' }, ...result.servers.map(({ title }) => ({ title }))], rows);
 }
 
-/** A line for each row and server that was measured. */
-export function detailTable(result: Result): string {
+/** A line for each row and server that was measured; the ratio in it is that of the CPU times per request. */
+export function detailTable(result: Result, base: string): string {
   const right = (title: string) => ({ title, align: 'right' as const });
   const columns = [
     { title: '' },
     { title: 'Server' },
     right('Value'),
     { title: 'Unit' },
+    right('Requests/s'),
     right('p50'),
     right('p99'),
     right('CPU/request'),
+    right('Ratio'),
     right('Core busy'),
     right('Memory'),
   ];
@@ -74,7 +93,7 @@ export function detailTable(result: Result): string {
     result.servers.flatMap((server) => {
       const outcome = row.outcomes[server.name];
       if (outcome?.kind !== 'measured') return [];
-      return [[row.row.title, server.title, ...details(row, numbers(outcome))]];
+      return [[row.row.title, server.title, ...details(row, numbers(outcome), cpuRatio(row, server.name, base))]];
     }),
   );
   // A row's title stands once.
@@ -84,14 +103,16 @@ export function detailTable(result: Result): string {
   );
 }
 
-function details({ row }: RowResult, found: Numbers): readonly string[] {
-  const { value = Number.NaN, p50Us, p99Us, cpuUs, busy, pssBytes = Number.NaN } = found;
+function details({ row }: RowResult, found: Numbers, cpu: Ratio | undefined): readonly string[] {
+  const { value = Number.NaN, requestsPerSecond, p50Us, p99Us, cpuUs, busy, pssBytes = Number.NaN } = found;
   return [
     digits(value),
     row.unit,
+    requestsPerSecond === undefined ? '–' : digits(requestsPerSecond),
     p50Us === undefined ? '–' : duration(p50Us),
     p99Us === undefined ? '–' : duration(p99Us),
     cpuUs === undefined ? '–' : duration(cpuUs),
+    cpu === undefined ? '–' : cpu.median.toFixed(2),
     busy === undefined ? '–' : `${Math.round(busy * 100)} %`,
     `${digits(pssBytes / 1024 ** 2)} MiB`,
   ];
@@ -99,7 +120,7 @@ function details({ row }: RowResult, found: Numbers): readonly string[] {
 
 function numbers({ rounds }: { readonly rounds: readonly Measurement[] }): Numbers {
   const found: Numbers = {};
-  for (const name of ['value', 'p50Us', 'p99Us', 'cpuUs', 'busy', 'disturbed', 'pssBytes', 'rssBytes'] as const) {
+  for (const name of NUMBERS) {
     const values = rounds.map((round) => round[name]).filter((value) => value !== undefined);
     if (values.length === rounds.length && values.length > 0) found[name] = median(values);
   }

@@ -11,6 +11,7 @@ test('without options everything is measured', () => {
     servers: undefined,
     rounds: 5,
     seconds: 3,
+    warmUp: 5,
     patience: 300,
     smoke: false,
     json: false,
@@ -21,7 +22,10 @@ test('without options everything is measured', () => {
 });
 
 test('the short form has one turn of half a second, unless told otherwise', () => {
-  assert.deepEqual([parse('--smoke')?.rounds, parse('--smoke')?.seconds, parse('--smoke')?.patience], [1, 0.5, 0]);
+  assert.deepEqual(
+    [parse('--smoke')?.rounds, parse('--smoke')?.seconds, parse('--smoke')?.patience, parse('--smoke')?.warmUp],
+    [1, 0.5, 0, 0],
+  );
   assert.equal(parse('--smoke', '--seconds', '1')?.seconds, 1);
 });
 

@@ -36,6 +36,14 @@ test('a turn begins when other programs rest', async () => {
   assert.equal(looks(), 3);
 });
 
+test('one turn does not wait for ever, so that the next have their chance', async () => {
+  const { quietest, looks } = story(60_000, new Array<number>(20).fill(1), [0]);
+  await quietest();
+  assert.equal(looks(), 15);
+  await quietest();
+  assert.equal(looks(), 21);
+});
+
 test('of disturbed turns the least disturbed counts, and after three it is enough', async () => {
   const { quietest, measured } = story(60_000, [], [0.9, 0.3, 0.5, 0]);
   assert.equal((await quietest()).turn, 2);

@@ -114,8 +114,8 @@ test('without the base there are numbers but no ratios', () => {
   const found = result({ 'hit-1k': [measured(41_273), { kind: 'left-out', reason: 'is not installed' }] });
   assert.match(ratioTable(found, 'base'), /requests\/s \| +– \| +– \|/);
   assert.match(
-    detailTable(found),
-    /\| Ours +\| 41,300 \| requests\/s \| 500 µs \| 2\.50 ms \| +24\.3 µs \| +99 % \| 15\.0 MiB \|/,
+    detailTable(found, 'base'),
+    /\| Ours +\| 41,300 \| requests\/s \| +– \| 500 µs \| 2\.50 ms \| +24\.3 µs \| +– \| +99 % \| 15\.0 MiB \|/,
   );
   assert.deepEqual(remarks(found), ['–: Base is not installed (all rows).']);
 });
