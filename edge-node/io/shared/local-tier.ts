@@ -21,7 +21,7 @@ interface Segment {
 
 const SEGMENTS = 16;
 /** A client that does not read what it asked for keeps the chunk that holds it, so a chunk is not larger. */
-const MAX_CHUNK = 256 * 1024;
+const MAX_CHUNK = 64 * 1024;
 /** What the objects around one entry take, beside its characters and its body. */
 const ENTRY_OVERHEAD = 1024;
 
