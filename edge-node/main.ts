@@ -95,6 +95,8 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
     });
     lifecycle.onStop('geo database', () => geo.close());
 
+    // Probes may end before the stream is there.
+    let control: ControlStream | undefined;
     const lookup = guardedLookup();
     const prober = new Prober({
       clock,
@@ -157,7 +159,7 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
     };
     const sweeper = new Sweeper(cache, barrier, clock);
     lifecycle.onStop('sweeper', () => sweeper.stop());
-    const control = options.snapshot
+    control = options.snapshot
       ? undefined
       : new ControlStream(
           {
@@ -181,10 +183,11 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
 
     gauges(metrics, cache, () => serving);
     const adminAddress = address(options.adminListen, 'the admin port');
+    const link = () => ({ connected: control?.connected ?? false, synced: control?.synced ?? false });
     const readiness = (): Readiness =>
       serving
-        ? { ready: true, details: { version: formatVersion(serving.snapshot.version) } }
-        : { ready: false, reason: control?.lastError ?? 'no configuration has arrived yet', details: {} };
+        ? { ready: true, details: { version: formatVersion(serving.snapshot.version), ...link() } }
+        : { ready: false, reason: control?.lastError ?? 'no configuration has arrived yet', details: link() };
     const admin = await startAdminServer({ log, metrics, readiness }, adminAddress.host, adminAddress.port);
     lifecycle.onStop('admin port', () => admin.close());
 
@@ -199,7 +202,10 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
     });
     lifecycle.onStop('listener', () => listener.stop(clock, STOP_GRACE_MS));
     control?.start();
-    if (control) lifecycle.onStop('control stream', () => control.stop());
+    lifecycle.onStop('control stream', async () => {
+      control?.stop();
+      await snapshots.idle();
+    });
     return { port: listener.port, adminPort: admin.port, stop: () => lifecycle.stop() };
   }
 }

@@ -1,11 +1,10 @@
 // What the pipeline needs of the world: types only. io/ implements them, main.ts joins them, tests replace them.
-import type { Readable } from 'node:stream';
 import type { Place } from '../geo/location.ts';
 import type { Clock } from '../infra/runtime/clock.ts';
 import type { Log } from '../infra/runtime/log.ts';
 import type { Random } from '../infra/runtime/random.ts';
 import type { Admitted, RequestHead } from './decide/admit.ts';
-import type { PurgeBarrier } from './decide/barrier.ts';
+import type { Barrier } from './decide/barrier.ts';
 import type { CacheStore } from './decide/cache/entry.ts';
 import type { CompiledOrigin, CompiledSite, CompiledSnapshot } from './decide/compile.ts';
 import type { Failure } from './decide/errors.ts';
@@ -14,7 +13,7 @@ import type { HealthTable } from './decide/health.ts';
 import type { OriginOrder } from './decide/order.ts';
 import type { OriginFailure } from './decide/retry.ts';
 
-/** The client's end of one exchange: where the answer goes. One of `answer` and `begin` is called, once. */
+/** The client's end of one exchange: where the answer goes. One of `answer` and `begin` is called, once, unless it throws. */
 export interface ClientPort {
   readonly request: RequestHead;
   /** The request's body. Reading it more than once is not possible. */
@@ -39,10 +38,10 @@ export interface ClientPort {
 export interface RequestBody {
   /** Content-Length; undefined when chunked. */
   readonly length: number | undefined;
-  /** Whether any of it was handed out. */
+  /** Whether the first piece was asked for; until then `chunks` may be called again. */
   readonly consumed: boolean;
-  /** Hands the body out. */
-  stream(): Readable;
+  /** The body, piece by piece. Throws when the client breaks off. */
+  chunks(): AsyncIterable<Uint8Array>;
 }
 
 /** One request to one origin. */
@@ -103,10 +102,13 @@ export interface Settled {
   readonly failure: Failure | undefined;
 }
 
+/** How an answer ended: whole, or broken off and by whom. */
+export type ExchangeEnd = 'complete' | 'origin-failed' | 'client-gone' | 'edge-failed';
+
 /** Told once of each exchange, when its answer is complete or broken off. It must not keep `exchange`. */
 export interface Ledger {
   /** `bytes`: of the body that went to the client. */
-  record(exchange: Settled, end: 'complete' | 'origin-failed' | 'client-gone', bytes: number): void;
+  record(exchange: Settled, end: ExchangeEnd, bytes: number): void;
 }
 
 export interface Ports {
@@ -120,8 +122,8 @@ export interface Ports {
   serving(): Serving | undefined;
   locate(address: string): Place;
   readonly cache: CacheStore;
-  readonly barrier: PurgeBarrier;
-  readonly health: HealthTable;
+  readonly barrier: Barrier;
+  readonly health: Pick<HealthTable, 'status'>;
   readonly origins: OriginPort;
   readonly ledger: Ledger;
 }

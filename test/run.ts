@@ -14,6 +14,8 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const EVERYTHING = ['test/rules', 'test/unit', 'test/integration', 'test/stack/up.test.ts'];
 /** Test files at once. Several of them start processes of their own. */
 const CONCURRENCY = 2;
+/** No file takes nearly as long, milliseconds: what hangs fails. */
+const TIMEOUT_MS = 180_000;
 
 function main(args: readonly string[]): number {
   if (!hasEtcd() && !installEtcd()) {
@@ -34,7 +36,13 @@ function main(args: readonly string[]): number {
   }
   const result = spawnSync(
     process.execPath,
-    ['--test', `--test-concurrency=${CONCURRENCY}`, ...options, ...(paths.length > 0 ? paths : EVERYTHING).map(glob)],
+    [
+      '--test',
+      `--test-concurrency=${CONCURRENCY}`,
+      `--test-timeout=${TIMEOUT_MS}`,
+      ...options,
+      ...(paths.length > 0 ? paths : EVERYTHING).map(glob),
+    ],
     { cwd: ROOT, stdio: 'inherit' },
   );
   return result.status ?? 1;

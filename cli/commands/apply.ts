@@ -45,7 +45,7 @@ export const command: Command = {
     const waitMs = args.flag('wait') ? durationOption(args, 'timeout') : 0;
     const config = await loadConfig(files, { stdin: io.stdin });
     if (config.kind === 'problems') {
-      io.stderr.write(describeProblems(config));
+      io.stderr.write(describeProblems(config, 'nothing was changed'));
       return EXIT.failed;
     }
     return withAdmin(args, io, async (admin) => {
@@ -95,11 +95,11 @@ const LATER = {
   [OutcomeKind.REFUSED]: 'goes on serving the former configuration until a newer one is applied',
 };
 
-/** The problems line by line, and that nothing was changed. */
-export function describeProblems(config: Extract<Loaded, { kind: 'problems' }>): string {
+/** The problems line by line, and what follows from them. */
+export function describeProblems(config: Extract<Loaded, { kind: 'problems' }>, consequence: string): string {
   const lines = config.problems.map(formatFileProblem);
   if (config.omitted > 0) lines.push(`and ${count(config.omitted, 'more problem')}`);
-  return `${lines.join('\n')}\nnothing was changed\n`;
+  return `${lines.join('\n')}\n${consequence}\n`;
 }
 
 const ACTIONS: Readonly<Record<ChangeAction, { readonly done: string; readonly would: string }>> = {

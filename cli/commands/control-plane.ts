@@ -88,10 +88,11 @@ export const command: Command = {
     const httpListen = args.text('http-listen') === undefined ? undefined : listen('http-listen');
     const edgeListen = listen('listen');
     const adminListen = listen('admin-listen');
+    const insecure = args.flag('insecure');
     const file = args.text('bootstrap');
     const bootstrap = file === undefined ? undefined : await loadConfig([file], { complete: true, stdin: io.stdin });
     if (bootstrap?.kind === 'problems') {
-      io.stderr.write(describeProblems(bootstrap));
+      io.stderr.write(describeProblems(bootstrap, 'not started'));
       return EXIT.failed;
     }
     if (store.kind === 'embedded') await makeFolder(path.dirname(store.file));
@@ -103,7 +104,7 @@ export const command: Command = {
         adminListen,
         ...(httpListen !== undefined && { httpListen }),
         ...(bootstrap && { bootstrap: bootstrap.resources }),
-        insecure: args.flag('insecure'),
+        insecure,
         log,
         clock: io.clock,
         random: io.random,

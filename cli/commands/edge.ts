@@ -1,7 +1,9 @@
 // `meridian edge`: one edge node, configured by flags and environment.
 import path from 'node:path';
 import { createLog } from '../../infra/runtime/log.ts';
-import { type Command, UsageError } from './command.ts';
+import { loadConfig } from '../config/load.ts';
+import { describeProblems } from './apply.ts';
+import { type Command, EXIT, UsageError } from './command.ts';
 import { makeFolder } from './control-plane.ts';
 import { LOG_LEVELS, LOG_OPTION, serve } from './serve.ts';
 import { choiceOption, endpoint, given, noMore, sizeOption } from './values.ts';
@@ -77,12 +79,13 @@ export const command: Command = {
       type: 'string',
       value: 'FILE',
       env: 'MERIDIAN_SNAPSHOT',
-      doc: 'Serve this snapshot, as an edge keeps it in its folder, and connect to no control plane.',
+      doc: 'Serve what this configuration file declares, and connect to no control plane.',
     },
     'log-level': LOG_OPTION,
   },
   examples: [
     { line: 'meridian edge --name lon', doc: 'With a control plane on this machine.' },
+    { line: 'meridian edge --name lon --snapshot meridian.yaml', doc: 'By itself.' },
     {
       line: 'meridian edge --name lon --control cp1:7400,cp2:7400 --listen 0.0.0.0:80 --data /var/lib/meridian',
       doc: 'In the world.',
@@ -94,9 +97,9 @@ export const command: Command = {
     const name = args.text('name');
     if (name === undefined) throw new UsageError('--name is missing: the name under which this edge is declared');
     const log = createLog('edge', choiceOption(args, 'log-level', LOG_LEVELS), { edge: name });
-    const snapshotFile = args.text('snapshot');
+    const file = args.text('snapshot');
     const control =
-      snapshotFile === undefined
+      file === undefined
         ? args
             .list('control')
             .flatMap((listed) => listed.split(','))
@@ -107,6 +110,11 @@ export const command: Command = {
     const cacheBytes = sizeOption(args, 'cache-bytes');
     const geoFiles = [...args.list('geo-db')];
     const dataDir = args.text('data') ?? path.join('.meridian', `edge-${path.basename(name)}`);
+    const config = file === undefined ? undefined : await loadConfig([file], { complete: true, stdin: io.stdin });
+    if (config?.kind === 'problems') {
+      io.stderr.write(describeProblems(config, 'not started'));
+      return EXIT.failed;
+    }
     await makeFolder(dataDir);
     const { startEdge } = await import('../../edge-node/main.ts');
     return serve('edge', io, log, async () => {
@@ -119,7 +127,7 @@ export const command: Command = {
         ...(geoFiles.length > 0 && { geoFiles }),
         cacheBytes,
         accessLog: given(args, 'access-log'),
-        ...(snapshotFile !== undefined && { snapshotFile }),
+        ...(config && { snapshot: { version: { epoch: 0, revision: 0 }, ...config.resources } }),
         log,
         clock: io.clock,
         random: io.random,

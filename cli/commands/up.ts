@@ -3,7 +3,8 @@ import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseDuration } from '../config/duration.ts';
-import { lastLines, spawnChild } from '../stack/child.ts';
+import { printable } from '../output/text.ts';
+import { spawnChild } from '../stack/child.ts';
 import { INSTALL_ETCD, onPath } from '../stack/etcd.ts';
 import { HOST, type Layout, layOut, PORT_BASE, portsOf } from '../stack/layout.ts';
 import { logFolder, type StackOptions, startStack, wipe } from '../stack/local-stack.ts';
@@ -17,8 +18,6 @@ import { choiceOption, durationOption, given, noMore } from './values.ts';
 
 const START_MS = 30_000;
 const STOP_MS = 5000;
-/** Lines of its log that are shown of a process that could not start. */
-const SHOWN_LINES = 10;
 
 export const command: Command = {
   name: 'up',
@@ -157,9 +156,8 @@ async function runStack(options: StackOptions, restartAfterMs: number | undefine
     return EXIT.done;
   } catch (error) {
     if (!(error instanceof StartFailure)) throw error;
-    const { logFile } = error.spec;
-    const lines = lastLines(logFile, SHOWN_LINES).map((line) => `  ${line}\n`);
-    throw new Failure(`${error.message}; the end of ${logFile}:\n${lines.join('') || '  (nothing)\n'}`, {
+    const lines = error.lastLines.map((line) => `\n  ${printable(line)}`);
+    throw new Failure(`${error.message}; the end of ${error.logFile}:${lines.join('') || ' nothing'}`, {
       cause: error,
     });
   } finally {

@@ -49,8 +49,10 @@ export function sentenceFor(error: ServiceError, address: string): string {
 
 function cause(details: string): string {
   if (details.includes('ECONNREFUSED')) return 'connection refused';
+  if (details.includes('Protocol error')) return 'what listens there is not a control plane';
   if (details.startsWith('Name resolution failed')) return 'no such host';
-  return details.replace(/^No connection established\. Last error: /, '').replace(/ Resolution note:.*$/, '');
+  const bare = details.replace(/^No connection established\. Last error: /, '').replace(/ Resolution note:.*$/, '');
+  return bare.replace(/ \(\d{4}-\d\d-\d\dT[^)]*\)/, '').replace(/\.$/, '');
 }
 
 /** The problems that came with INVALID_ARGUMENT; undefined when the error is another. */

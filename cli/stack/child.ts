@@ -25,15 +25,18 @@ export interface Child {
   /** Resolves once, when the process is gone. */
   readonly exited: Promise<Exit>;
   signal(signal: 'SIGTERM' | 'SIGKILL'): void;
+  /** The last lines of its log, of those that it wrote itself. */
+  lastLines(): string[];
 }
 
 /** A log that is longer at a start is put aside as NAME.log.1, bytes. */
 const LOG_BYTES = 10 * 1024 * 1024;
-/** How much of a log's end is shown, bytes. */
-const TAIL_BYTES = 4096;
+/** How much of a log's end is shown, bytes and lines. */
+const TAIL = { bytes: 4096, lines: 5 } as const;
 
 export function spawnChild(spec: ChildSpec): Child {
   const log = openLog(spec.logFile);
+  const start = fstatSync(log).size;
   // A process group of its own: Ctrl-C at the terminal is for `meridian up`, which then ends its children in order.
   const child = spawn(process.execPath, [...spec.args], { stdio: ['ignore', log, log, 'ipc'], detached: true });
   closeSync(log);
@@ -56,6 +59,7 @@ export function spawnChild(spec: ChildSpec): Child {
     ready: ready.promise,
     exited: exited.promise,
     signal: (signal) => child.kill(signal),
+    lastLines: () => lastLines(spec.logFile, start),
   };
 }
 
@@ -76,8 +80,8 @@ function openLog(file: string): number {
   return openSync(file, 'a');
 }
 
-/** The last whole lines of a log, at most `count`; empty when there is none. */
-export function lastLines(file: string, count: number): string[] {
+/** The last whole lines of a log from the byte `from` on; empty when there is none. */
+function lastLines(file: string, from: number): string[] {
   let log: number;
   try {
     log = openSync(file, 'r');
@@ -85,13 +89,13 @@ export function lastLines(file: string, count: number): string[] {
     return [];
   }
   try {
-    const start = Math.max(0, fstatSync(log).size - TAIL_BYTES);
-    const buffer = Buffer.alloc(TAIL_BYTES);
-    const length = readSync(log, buffer, 0, TAIL_BYTES, start);
+    const start = Math.max(from, fstatSync(log).size - TAIL.bytes);
+    const buffer = Buffer.alloc(TAIL.bytes);
+    const length = readSync(log, buffer, 0, TAIL.bytes, start);
     const lines = buffer.toString('utf8', 0, length).split('\n');
     // The first line may have lost its beginning.
-    if (start > 0) lines.shift();
-    return lines.filter((line) => line !== '').slice(-count);
+    if (start > from) lines.shift();
+    return lines.filter((line) => line !== '').slice(-TAIL.lines);
   } finally {
     closeSync(log);
   }

@@ -18,11 +18,14 @@ export interface SupervisorOptions {
 
 /** A child did not become ready. */
 export class StartFailure extends Error {
-  readonly spec: ChildSpec;
+  readonly logFile: string;
+  /** The end of what it wrote there. */
+  readonly lastLines: readonly string[];
 
-  constructor(spec: ChildSpec, message: string) {
+  constructor(message: string, logFile: string, lastLines: readonly string[]) {
     super(message);
-    this.spec = spec;
+    this.logFile = logFile;
+    this.lastLines = lastLines;
   }
 }
 
@@ -69,11 +72,12 @@ export class Supervisor {
     const first = await Promise.race([child.ready.then(() => 'ready' as const), gone, late.promise]);
     timer.cancel();
     if (this.#stopping) return;
+    const fail = (what: string) => new StartFailure(`${spec.name} ${what}`, spec.logFile, child.lastLines());
     if (first === 'late') {
       child.signal('SIGKILL');
-      throw new StartFailure(spec, `${spec.name} was not ready within ${startMs / 1000} s`);
+      throw fail(`was not ready within ${startMs / 1000} s`);
     }
-    if (first !== 'ready') throw new StartFailure(spec, `${spec.name} ended while starting: ${describeExit(first)}`);
+    if (first !== 'ready') throw fail(`ended while starting: ${describeExit(first)}`);
     void gone.then((exit) => this.#died(spec, child.pid, exit));
   }
 

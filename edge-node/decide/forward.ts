@@ -1,7 +1,7 @@
 // What of a request reaches an origin, and what of an origin's answer reaches a client (RFC 9110 section 7.6). Forwarding
 // fields are written afresh, so that nothing outside the cache key can be smuggled into an answer that is then stored.
 import type { RequestHead } from './admit.ts';
-import { combinedField, type FieldList, field, listMembers } from './fields.ts';
+import { combinedField, type FieldList, listMembers } from './fields.ts';
 
 /** RFC 9110 section 7.6.1, with the older fields that still occur. */
 const HOP_BY_HOP: ReadonlySet<string> = new Set([
@@ -55,8 +55,9 @@ const CONDITIONAL: ReadonlySet<string> = new Set([
   'if-range',
 ]);
 
-/** What tells about an origin's software; clients do not need it. */
+/** What tells about an origin's software or leads clients past the edge to it. */
 const ORIGIN_INTERNALS: ReadonlySet<string> = new Set([
+  'alt-svc',
   'server',
   'x-powered-by',
   'x-aspnet-version',
@@ -144,14 +145,32 @@ function connectionNamed(fields: FieldList): ReadonlySet<string> | undefined {
   return named;
 }
 
+/**
+ * Whether `vary` (names in lower case) has a field that the origin saw otherwise than the client sent it: requests that look
+ * alike to the cache would then not be alike to the origin. X-Forwarded-Proto and -Host are written afresh too, but from
+ * what the cache key holds.
+ */
+export function variesBeyondKey(vary: readonly string[], requestFields: FieldList): boolean {
+  if (vary.length === 0) return false;
+  const named = connectionNamed(requestFields);
+  return vary.some((name) => name === 'x-forwarded-for' || named?.has(name) === true);
+}
+
 export type BodyFraming =
   | { readonly kind: 'length'; readonly length: number }
   | { readonly kind: 'chunked' }
   | { readonly kind: 'malformed'; readonly detail: string };
 
-/** How an origin's answer is framed towards the client: by its Content-Length where it has one, else in chunks. */
+/**
+ * How an origin's answer is framed towards the client: by its Content-Length where it has one, else in chunks. `fields`: as
+ * received. A coding other than `chunked` would reach the client undone and unnamed (RFC 9112 section 6.1).
+ */
 export function responseFraming(fields: FieldList): BodyFraming {
-  const value = field(fields, 'content-length');
+  const coding = combinedField(fields, 'transfer-encoding');
+  if (coding !== undefined && coding.toLowerCase() !== 'chunked') {
+    return { kind: 'malformed', detail: `Transfer-Encoding "${coding.slice(0, 40)}"` };
+  }
+  const value = combinedField(fields, 'content-length');
   if (value === undefined) return { kind: 'chunked' };
   if (!/^\d{1,15}$/.test(value)) return { kind: 'malformed', detail: `Content-Length "${value.slice(0, 40)}"` };
   return { kind: 'length', length: Number(value) };

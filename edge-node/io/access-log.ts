@@ -88,10 +88,7 @@ export class AccessLog {
     this.#options = options;
     this.#ports = ports;
     this.#destination = destination;
-    this.#dropped = ports.metrics.counter(
-      'meridian_edge_access_log_dropped_total',
-      'Lines lost to a slow destination.',
-    );
+    this.#dropped = ports.metrics.counter('meridian_access_log_dropped_total', 'Lines lost to a slow destination.');
     destination.on('error', (error: NodeJS.ErrnoException) => this.#failed(error));
     destination.on('drop', () => this.#dropped.add());
     this.#flusher = ports.clock.every(FLUSH_MS, () => destination.flush());

@@ -87,7 +87,7 @@ export class ControlStream {
     this.#ports = ports;
     this.#credentials = options.credentials ?? credentials.createInsecure();
     const help = 'Whether the stream to a control plane is open.';
-    ports.metrics.gauge('meridian_edge_control_connected', help, () => Number(this.connected));
+    ports.metrics.gauge('meridian_control_connected', help, () => Number(this.connected));
   }
 
   /** Whether a first PurgeBatch came since the process started: from then on the cache misses no purge. */
@@ -178,7 +178,7 @@ export class ControlStream {
     this.#lastError = `${link.address}: ${end.detail}`;
     this.#state = { kind: 'waiting', timer: clock.after(ms, () => this.#dial()) };
     const help = 'Streams to control planes that ended, by how.';
-    metrics.counter('meridian_edge_control_streams_ended_total', help, { code: end.code }).add();
+    metrics.counter('meridian_control_streams_ended_total', help, { code: end.code }).add();
     log.warn(
       { controlPlane: link.address, reason: end.detail, waitMs: Math.round(ms) },
       'no stream to a control plane',
@@ -198,7 +198,7 @@ export class ControlStream {
 
   #reject(link: ControlLink, reason: string): void {
     const help = 'Messages of control planes that could not be taken.';
-    this.#ports.metrics.counter('meridian_edge_control_messages_rejected_total', help).add();
+    this.#ports.metrics.counter('meridian_control_messages_rejected_total', help).add();
     link.close(reason);
   }
 
@@ -232,7 +232,7 @@ export class ControlStream {
       barrier.reset();
       log.info({ reason: step.reason, position: step.position }, 'everything cached so far counts as purged');
     }
-    const applied = metrics.counter('meridian_edge_purges_applied_total', 'Purges applied.');
+    const applied = metrics.counter('meridian_purges_applied_total', 'Purges applied.');
     for (const purge of step.purges) {
       barrier.apply(purge);
       this.#position = { epoch: batch.epoch, sequence: purge.sequence };

@@ -5,7 +5,7 @@ import type { Counter, Metrics } from '../../infra/runtime/metrics.ts';
 import type { EdgeStatistics } from '../../proto/gen/meridian/v1/edge.ts';
 import type { CacheStore } from '../decide/cache/entry.ts';
 import { FAILURES, type FailureCode } from '../decide/errors.ts';
-import type { CacheOutcome, Ledger, Settled } from '../ports.ts';
+import type { CacheOutcome, ExchangeEnd, Ledger, Settled } from '../ports.ts';
 
 const OUTCOMES: readonly CacheOutcome[] = ['hit', 'stale', 'revalidated', 'miss', 'bypass', 'none'];
 
@@ -19,7 +19,7 @@ export class CountingLedger implements Ledger {
   readonly #outcomes: Readonly<Record<CacheOutcome, Counter>>;
   readonly #failures: Readonly<Record<string, Counter>>;
   readonly #bytes: Counter;
-  readonly #brokenOff: Readonly<Record<'origin-failed' | 'client-gone', Counter>>;
+  readonly #brokenOff: Readonly<Record<Exclude<ExchangeEnd, 'complete'>, Counter>>;
 
   constructor(metrics: Metrics, clock: Clock, sink: AccessSink | undefined) {
     this.#clock = clock;
@@ -37,14 +37,15 @@ export class CountingLedger implements Ledger {
       ]),
     );
     this.#bytes = metrics.counter('meridian_body_bytes_total', 'Bytes of bodies sent to clients.');
-    const broken = 'Answers that did not reach their end, by who left.';
+    const broken = 'Answers that did not reach their end, by who broke them off.';
     this.#brokenOff = {
       'origin-failed': metrics.counter('meridian_broken_answers_total', broken, { by: 'origin' }),
       'client-gone': metrics.counter('meridian_broken_answers_total', broken, { by: 'client' }),
+      'edge-failed': metrics.counter('meridian_broken_answers_total', broken, { by: 'edge' }),
     };
   }
 
-  record(exchange: Settled, end: 'complete' | 'origin-failed' | 'client-gone', bytes: number): void {
+  record(exchange: Settled, end: ExchangeEnd, bytes: number): void {
     this.#outcomes[exchange.outcome].add();
     this.#bytes.add(bytes);
     if (exchange.failure) this.#failures[exchange.failure.code]?.add();

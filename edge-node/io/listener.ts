@@ -59,17 +59,25 @@ export function listen(
     headersTimeout: limits.headMs,
     requestTimeout: limits.requestMs,
     keepAliveTimeout: limits.idleMs,
-    connectionsCheckingInterval: 1_000,
+    keepAliveTimeoutBuffer: Math.min(1_000, limits.idleMs),
+    connectionsCheckingInterval: Math.min(1_000, limits.headMs),
     noDelay: true,
   });
   // Node would drop fields beyond its count without a word; ours is checked instead.
   server.maxHeadersCount = 0;
   server.maxConnections = limits.connections;
+  const shared: Shared = { limits, events, stopping: false };
   const accept = (expectsContinue: boolean) => (req: http.IncomingMessage, res: http.ServerResponse) => {
-    const client = new HttpClient(req, res, expectsContinue, limits, events);
+    const client = new HttpClient(req, res, expectsContinue, shared);
+    // One whose answer had begun before the stop has not said that it will be closed, and is idle only now.
+    res.on('close', () => {
+      if (shared.stopping) server.closeIdleConnections();
+    });
+    const unsound = unsoundFraming(req);
     if (req.rawHeaders.length / 2 > limits.fieldCount) {
-      events.onRefused('fields-too-large', `${req.rawHeaders.length / 2} fields`);
-      client.refuse('fields-too-large');
+      client.refuse('fields-too-large', `${req.rawHeaders.length / 2} fields`);
+    } else if (unsound !== undefined) {
+      client.refuse('malformed-request', unsound);
     } else {
       events.onExchange(client);
     }
@@ -77,8 +85,7 @@ export function listen(
   server.on('request', accept(false));
   server.on('checkContinue', accept(true));
   server.on('checkExpectation', (req, res) => {
-    events.onRefused('expectation-failed', 'an expectation other than 100-continue');
-    new HttpClient(req, res, false, limits, events).refuse('expectation-failed');
+    new HttpClient(req, res, false, shared).refuse('expectation-failed', 'an expectation other than 100-continue');
   });
   server.on('connect', (_req, socket) => {
     events.onRefused('method-not-allowed', 'CONNECT');
@@ -86,20 +93,25 @@ export function listen(
   });
   server.on('drop', () => events.onRefused('too-many-connections', `more than ${limits.connections} connections`));
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
-    // A connection that is simply gone, or one in the middle of an answer, cannot be told anything.
-    if (error.code === 'ECONNRESET' || !socket.writable || answering(socket)) {
+    // A connection that is simply gone cannot be told anything.
+    if (error.code === 'ECONNRESET' || !socket.writable) {
       socket.destroy();
       return;
     }
     const code = parserFailure(error.code);
     events.onRefused(code, `${error.code}: ${error.message}`);
-    refuseRaw(socket, code);
+    socket.pause();
+    refuseInTurn(socket, code);
   });
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(error, address)));
     server.listen({ host: address.host, port: address.port, backlog: 1_024 }, () => {
       const { port } = server.address() as AddressInfo;
-      resolve({ port, stop: (clock, graceMs) => stopServer(server, clock, graceMs) });
+      const stop = (clock: Clock, graceMs: number) => {
+        shared.stopping = true;
+        return stopServer(server, clock, graceMs);
+      };
+      resolve({ port, stop });
     });
   });
 }
@@ -110,9 +122,22 @@ function parserFailure(code: string | undefined): FailureCode {
   return 'malformed-request';
 }
 
-function answering(socket: Duplex): boolean {
+/** What the parser lets pass although servers differ on where such a request ends (RFC 9112 sections 2.3 and 6.1). */
+function unsoundFraming(req: http.IncomingMessage): string | undefined {
+  if (req.httpVersion !== '1.1' && req.httpVersion !== '1.0') return `HTTP/${req.httpVersion}`;
+  const coding = req.headers['transfer-encoding'];
+  if (coding === undefined) return undefined;
+  if (req.httpVersionMinor === 0) return 'Transfer-Encoding in HTTP/1.0';
+  return coding.toLowerCase() === 'chunked' ? undefined : `Transfer-Encoding "${coding.slice(0, 64)}"`;
+}
+
+/** Refuses what the parser could not read, after the answers to the requests before it, which the client awaits first. */
+function refuseInTurn(socket: Duplex, code: FailureCode): void {
+  if (!socket.writable) return;
   const current = (socket as Duplex & { _httpMessage?: http.ServerResponse | null })._httpMessage;
-  return current?.headersSent === true;
+  if (current?.req.complete && !current.writableFinished) current.once('finish', () => refuseInTurn(socket, code));
+  else if (current?.headersSent) socket.destroy();
+  else refuseRaw(socket, code);
 }
 
 /** Answers on a socket whose request never became one, then closes it. */
@@ -142,31 +167,31 @@ async function stopServer(server: http.Server, clock: Clock, graceMs: number): P
   timer.cancel();
 }
 
+interface Shared {
+  readonly limits: ListenerLimits;
+  readonly events: ListenerEvents;
+  /** Answers say that the connection will be closed. */
+  stopping: boolean;
+}
+
 class HttpClient implements ClientPort {
   readonly request: RequestHead;
   readonly body: RequestBody | undefined;
   readonly #req: http.IncomingMessage;
   readonly #res: http.ServerResponse;
-  readonly #limits: ListenerLimits;
+  readonly #shared: Shared;
   onDrain: (() => void) | undefined = undefined;
   onGone: (() => void) | undefined = undefined;
 
-  constructor(
-    req: http.IncomingMessage,
-    res: http.ServerResponse,
-    expectsContinue: boolean,
-    limits: ListenerLimits,
-    events: ListenerEvents,
-  ) {
+  constructor(req: http.IncomingMessage, res: http.ServerResponse, expectsContinue: boolean, shared: Shared) {
     this.#req = req;
     this.#res = res;
-    this.#limits = limits;
-    res.sendDate = false;
+    this.#shared = shared;
     this.body = requestBody(req, res, expectsContinue);
     this.request = {
       method: req.method ?? '',
       target: req.url ?? '',
-      fields: requestFields(req.rawHeaders, events),
+      fields: requestFields(req.rawHeaders, shared.events),
       minor: req.httpVersionMinor,
       scheme: 'http',
       peer: peerAddress(req.socket),
@@ -190,7 +215,11 @@ class HttpClient implements ClientPort {
     if (status !== 103 || this.request.minor === 0) return;
     const links: string[] = [];
     for (let i = 0; i < fields.length; i += 2) if (fields[i] === 'link') links.push(fields[i + 1] ?? '');
-    if (links.length > 0) this.#res.writeEarlyHints({ link: links });
+    try {
+      if (links.length > 0) this.#res.writeEarlyHints({ link: links });
+    } catch {
+      // A hint that is malformed is not worth an answer.
+    }
   }
 
   begin(status: number, fields: FieldList, length: number | undefined): void {
@@ -210,7 +239,9 @@ class HttpClient implements ClientPort {
     this.#res.destroy();
   }
 
-  refuse(code: FailureCode): void {
+  /** Answers without the pipeline, and closes the connection. */
+  refuse(code: FailureCode, detail: string): void {
+    this.#shared.events.onRefused(code, detail);
     const { status, fields, body } = failureResponse(code);
     this.#res.shouldKeepAlive = false;
     this.answer(status, fields, Buffer.from(body), Buffer.byteLength(body));
@@ -223,15 +254,15 @@ class HttpClient implements ClientPort {
     }
     // RFC 9110 section 8.6: none on 1xx and 204; on 304 only what a 200 would have, which is not known here.
     if (length !== undefined && status !== 204 && status !== 304) lines.push('content-length', String(length));
-    if (this.#leavesBodyUnread()) this.#res.shouldKeepAlive = false;
+    if (this.#shared.stopping || this.#leavesBodyUnread()) this.#res.shouldKeepAlive = false;
     this.#res.writeHead(status, lines);
   }
 
-  /** Whether a body is still to come that is too long (or of unknown length) to drain before the next request. */
+  /** Whether a body is still to come that cannot be drained before the next request. */
   #leavesBodyUnread(): boolean {
     const { body } = this;
-    if (!body || body.consumed || this.#req.complete) return false;
-    return body.length === undefined || body.length > this.#limits.drainBytes;
+    if (!body || this.#req.complete) return false;
+    return body.consumed || (body.length ?? Number.POSITIVE_INFINITY) > this.#shared.limits.drainBytes;
   }
 }
 
@@ -249,10 +280,11 @@ function requestBody(
     get consumed() {
       return consumed;
     },
-    stream() {
+    async *chunks() {
       consumed = true;
       if (expectsContinue) res.writeContinue();
-      return req;
+      // Whoever stops reading has no say over the connection, which still has an answer to bring.
+      yield* req.iterator({ destroyOnReturn: false });
     },
   };
 }

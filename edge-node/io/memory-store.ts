@@ -13,7 +13,7 @@ import { type GatherRefusal, gatherBody, PendingBytes } from './body-gatherer.ts
 import { type StoreLimits, storeLimits } from './store-limits.ts';
 
 /** What the objects around one entry take on V8, rounded up; for each string, its header and the reference to it. */
-const ENTRY_OVERHEAD = 768;
+const ENTRY_OVERHEAD = 1024;
 const STRING_OVERHEAD = 24;
 
 /** An entry and its place in the list of uses. */

@@ -1,9 +1,10 @@
 // Requests to origins: one `undici` pool of kept-alive connections for each origin, bounded in connections, in waiting
 // requests and in time. Says of each failure in which phase it came, since that decides whether another origin may be tried.
+import { Readable } from 'node:stream';
 import { type buildConnector, type Dispatcher, Pool } from 'undici';
 import type { CompiledOrigin, CompiledSnapshot } from '../decide/compile.ts';
 import type { OriginFailure } from '../decide/retry.ts';
-import type { OriginCall, OriginHandler, OriginPort, OriginRequest } from '../ports.ts';
+import type { OriginCall, OriginHandler, OriginPort, OriginRequest, RequestBody } from '../ports.ts';
 
 export interface OriginClientOptions {
   /** Connections to one origin. */
@@ -17,6 +18,9 @@ export interface OriginClientOptions {
 
 /** Larger header sections from an origin are a failure, bytes. */
 const MAX_RESPONSE_FIELDS = 64 * 1024;
+
+/** undici's codes for an answer too large, and for a request that it will not send. */
+const MALFORMED: ReadonlySet<string> = new Set(['UND_ERR_HEADERS_OVERFLOW', 'UND_ERR_INVALID_ARG']);
 
 interface OriginPool {
   readonly pool: Pool;
@@ -55,11 +59,8 @@ export class OriginClient implements OriginPort {
     });
     target.inFlight += 1;
     if (target.inFlight > this.#options.connections + this.#options.waiting) {
-      call.fail({
-        phase: 'connect',
-        code: 'origin-busy',
-        detail: `${target.inFlight} requests wait for ${origin.name}`,
-      });
+      const detail = `${this.#options.waiting} requests wait for ${origin.pool}/${origin.name} already`;
+      call.refuse({ phase: 'connect', code: 'origin-busy', detail });
       return call;
     }
     try {
@@ -68,7 +69,7 @@ export class OriginClient implements OriginPort {
           path: request.target,
           method: request.method,
           headers: [...request.fields],
-          body: request.body ? request.body.stream() : null,
+          body: request.body ? bodyStream(request.body) : null,
           headersTimeout: timeouts.headMs,
           bodyTimeout: timeouts.bodyMs,
         },
@@ -107,6 +108,14 @@ export class OriginClient implements OriginPort {
   }
 }
 
+/** Reads the body when the request is on its way, not before: when this origin is not reached, another can have it. */
+function bodyStream(body: RequestBody): Readable {
+  const stream = Readable.from(body.chunks(), { objectMode: false });
+  // undici listens for errors only as long as it writes; later they would end the process.
+  stream.on('error', () => undefined);
+  return stream;
+}
+
 function poolKey(address: string, connectMs: number): string {
   return `${address} ${connectMs}`;
 }
@@ -114,10 +123,12 @@ function poolKey(address: string, connectMs: number): string {
 class Call implements OriginCall, Dispatcher.DispatchHandler {
   readonly #origin: CompiledOrigin;
   readonly #handler: OriginHandler;
-  readonly #release: () => void;
+  /** Gives the place in the queue back; undefined once that has been done. */
+  #release: (() => void) | undefined;
   #controller: Dispatcher.DispatchController | undefined;
   #sent = false;
   #headSeen = false;
+  /** Nothing more is to be said to the handler, except that it failed. */
   #over = false;
   #aborted = false;
 
@@ -138,14 +149,14 @@ class Call implements OriginCall, Dispatcher.DispatchHandler {
   abort(): void {
     this.#aborted = true;
     if (this.#over) return;
-    this.#finish();
+    this.#over = true;
     this.#controller?.abort(new Error('no longer wanted'));
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
+    // Aborted while it waited for a connection. The controller's own `abort` would end the connection, too.
+    if (this.#over) throw new Error('no longer wanted');
     this.#controller = controller;
-    // Aborted while it waited for a connection.
-    if (this.#over) controller.abort(new Error('no longer wanted'));
     this.#sent = true;
   }
 
@@ -165,27 +176,31 @@ class Call implements OriginCall, Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(): void {
-    if (this.#over) return;
     this.#finish();
+    if (this.#over) return;
+    this.#over = true;
     this.#handler.onEnd();
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
-    this.fail(this.#classify(error));
+    this.refuse(this.#classify(error));
   }
 
-  fail(failure: OriginFailure): void {
-    if (this.#over) return;
+  /** Ends it with `failure`. */
+  refuse(failure: OriginFailure): void {
     this.#finish();
+    if (this.#over) return;
+    this.#over = true;
     // Never from inside `send`: the caller does not hold the call yet.
     queueMicrotask(() => {
       if (!this.#aborted) this.#handler.onFailure(failure);
     });
   }
 
+  /** What undici is done with waits no more. What was aborted in its queue still stands there, and counts. */
   #finish(): void {
-    this.#over = true;
-    this.#release();
+    this.#release?.();
+    this.#release = undefined;
   }
 
   #classify(error: Error): OriginFailure {
@@ -195,7 +210,9 @@ class Call implements OriginCall, Dispatcher.DispatchHandler {
     if (code === 'UND_ERR_CONNECT_TIMEOUT' || code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT') {
       return { phase, code: 'origin-timeout', detail };
     }
-    if (code.startsWith('HPE_') || code === 'UND_ERR_HEADERS_OVERFLOW' || code === 'UND_ERR_INVALID_ARG') {
+    // A length that does not match the body is a cut-off body, or two lengths in one head.
+    const twoLengths = code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH' && phase === 'head';
+    if (twoLengths || error.name === 'HTTPParserError' || MALFORMED.has(code)) {
       return { phase, code: 'origin-malformed', detail };
     }
     return { phase, code: phase === 'connect' ? 'origin-unreachable' : 'origin-cut-off', detail };

@@ -44,7 +44,7 @@ export class SnapshotApplier {
     this.#ports = ports;
     this.#count = (outcome) =>
       ports.metrics
-        .counter('meridian_edge_snapshots_total', 'Snapshots that arrived, by what became of them.', { outcome })
+        .counter('meridian_snapshots_total', 'Snapshots that arrived, by what became of them.', { outcome })
         .add();
   }
 

@@ -9,7 +9,7 @@ import { clientAddress } from '../decide/client-address.ts';
 import type { CompiledOrigin, CompiledRoute, CompiledSite } from '../decide/compile.ts';
 import type { Failure } from '../decide/errors.ts';
 import { combinedField, type FieldList } from '../decide/fields.ts';
-import type { CacheOutcome, ClientPort, Serving, Settled } from '../ports.ts';
+import type { CacheOutcome, ClientPort, ExchangeEnd, Ports, Serving, Settled } from '../ports.ts';
 import type { Tee } from './tee.ts';
 
 /** Why the request goes to an origin. */
@@ -94,6 +94,13 @@ export class Exchange implements Settled {
     }
     return this.#clientAddress;
   }
+}
+
+/** Enters the exchange in the ledger, once. `bytes`: of the body; those that went through the tee where left out. */
+export function finish(x: Exchange, ports: Ports, end: ExchangeEnd, bytes?: number): void {
+  if (x.finished) return;
+  x.finished = true;
+  ports.ledger.record(x, end, bytes ?? x.tee?.bytes ?? 0);
 }
 
 /** What a step before this one must have left; its absence is a defect of the table, not of the request. */

@@ -2,7 +2,7 @@
 // Nothing here allocates: a cache hit passes from `admit` to `respond` in one synchronous call.
 import { failure } from '../decide/errors.ts';
 import type { Ports } from '../ports.ts';
-import type { Exchange } from './exchange.ts';
+import { type Exchange, finish } from './exchange.ts';
 import type { Next, Outcome, Step, TABLE } from './table.ts';
 
 export type StepFunction<S extends Step> = (x: Exchange, engine: Engine) => Outcome<S>;
@@ -40,16 +40,17 @@ export function createEngine(ports: Ports, steps: Steps): Engine {
   function fail(x: Exchange, step: string, error: unknown): void {
     ports.log.error({ err: error, step, target: x.request.target }, 'a step failed; this is a defect of Meridian');
     x.failure = failure('internal', `step ${step} failed`);
-    if (x.tee) x.tee.abort();
-    if (x.responded) {
-      x.client.abort();
-      return;
-    }
+    x.tee?.abort();
     try {
-      steps.refuse(x, engine);
-    } catch {
-      x.client.abort();
+      if (!x.responded) {
+        steps.refuse(x, engine);
+        return;
+      }
+    } catch (second) {
+      ports.log.error({ err: second, step: 'refuse' }, 'and the failure could not be answered');
     }
+    x.client.abort();
+    finish(x, ports, 'edge-failed');
   }
 
   return engine;

@@ -14,6 +14,8 @@ export class Tee {
   readonly #onOver: TeeEnd;
   #writer: StoreWriter | undefined;
   #toClient = false;
+  /** Of the announced length; undefined when none was. */
+  #left: number | undefined;
   #over = false;
   /** Body bytes handed to the client. */
   bytes = 0;
@@ -29,21 +31,38 @@ export class Tee {
     this.#writer = writer;
   }
 
-  /** The body goes to the client, whose answer has been begun. */
-  relay(): void {
+  /** The body goes to the client, whose answer has been begun with `length`; undefined: not known. */
+  relay(length: number | undefined): void {
     this.#toClient = true;
+    this.#left = length;
     this.#client.onDrain = () => this.call.resume();
   }
 
   onData(chunk: Buffer): void {
     if (this.#writer && !this.#writer.write(chunk)) this.#writer = undefined;
-    if (!this.#toClient) return;
+    if (!this.#toClient) {
+      // The client has its answer already, and the store has had enough.
+      if (!this.#writer) this.abort();
+      return;
+    }
+    if (this.#left !== undefined) {
+      this.#left -= chunk.length;
+      if (this.#left < 0) {
+        this.#wrongLength('longer');
+        return;
+      }
+    }
     this.bytes += chunk.length;
     if (!this.#client.write(chunk)) this.call.pause();
   }
 
   onEnd(): void {
     if (this.#over) return;
+    // The client would take the beginning of its next answer for the end of this one.
+    if (this.#left !== undefined && this.#left > 0) {
+      this.#wrongLength('shorter');
+      return;
+    }
     this.#over = true;
     this.#writer?.commit();
     if (this.#toClient) this.#client.end();
@@ -71,5 +90,10 @@ export class Tee {
     this.#over = true;
     this.#writer?.abort();
     this.call.abort();
+  }
+
+  #wrongLength(how: 'longer' | 'shorter'): void {
+    this.call.abort();
+    this.onFailure({ phase: 'body', code: 'origin-malformed', detail: `the body is ${how} than its Content-Length` });
   }
 }

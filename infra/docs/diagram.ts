@@ -20,7 +20,7 @@ export function stepDiagram(): string {
   ].join('\n');
 }
 
-const PLACE = /(<!-- steps: [^\n]*-->\n)[^]*?(<!-- \/steps -->)/;
+const PLACE = /(<!-- steps: [^\n]*-->\n)[\s\S]*?(<!-- \/steps -->)/;
 
 /** `page` with the diagram between its two markers. Throws an Error when it has none. */
 export function withStepDiagram(page: string): string {

@@ -115,7 +115,7 @@ test('one purge reaches every edge: each ACKs, and the next request is a miss th
 test('the command inside the image works as the compose file says', async () => {
   const stdout = await mustCompose('exec', '-T', 'control-plane', 'meridian', 'status');
   assert.match(stdout, /3 of 3 connected/);
-  assert.match(stdout, /kept in etcd/);
+  assert.match(stdout, /store: etcd/);
 });
 
 test('an origin is stopped: its requests go to the next nearest, and none fails', async () => {

@@ -88,14 +88,14 @@ describe('a local stack', () => {
     );
     assert.equal(code, 0);
     const parsed = JSON.parse(stdout) as {
-      explanations: { ranking: { origin: string; distanceKm: number; status: string }[] }[];
+      explanations: { ranking: { origin: string; distanceKm: number; health: string }[] }[];
     };
     const ranking = parsed.explanations[0]?.ranking ?? [];
     assert.deepEqual(
       ranking.map((each) => each.origin),
       ['london', 'lagos', 'sao-paulo', 'sydney'],
     );
-    assert.ok(ranking.every((each) => /up/i.test(each.status)));
+    assert.ok(ranking.every((each) => each.health === 'up'));
     assert.ok((ranking[0]?.distanceKm ?? 99) < 10 && (ranking[3]?.distanceKm ?? 0) > 16_000);
   });
 
@@ -151,7 +151,7 @@ describe('a local stack', () => {
     await until('requests flow', () => seen.length > 0);
     process.kill(stack.pid(origins[0]), 'SIGKILL');
     await until('the next nearest answers', () => seen.includes(origins[1]));
-    await until('the nearest is back', () => seen.at(-1) === origins[0] && seen.length > 1, 30_000);
+    await until('the nearest is back', () => seen.at(-1) === origins[0] && seen.length > 1);
     running = false;
     await load;
     assert.deepEqual(seen, [origins[0], origins[1], origins[0]]);
@@ -280,7 +280,7 @@ describe('a local stack over etcd', { skip: needsEtcd() }, () => {
     const stack = await startStack('--store', 'etcd');
     try {
       const { stdout } = await meridian('status', '--control-plane', stack.admin);
-      assert.match(stdout, /kept in etcd/);
+      assert.match(stdout, /store: etcd/);
       assert.equal((await askAs(LONDON, `${stack.edgeUrls[0]}/`)).origin, 'london');
       stack.child.kill('SIGKILL');
       await until(

@@ -4,7 +4,6 @@
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 const DAYS = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat'];
 const LONG_DAYS = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday'];
-const YEAR_MS = 365.2425 * 86_400_000;
 /** The Gregorian calendar repeats after this long. */
 const CYCLE_YEARS = 400;
 const CYCLE_MS = 146_097 * 86_400_000;
@@ -42,11 +41,13 @@ function obsoleteDate(value: string, now: number): number | undefined {
   const digits = number(value, at + 7, 2);
   const month = value.slice(at + 3, at + 6);
   const day = number(value, at, 2);
-  let year = Math.floor(1970 + now / YEAR_MS);
-  year = year - (year % 100) + 100 + digits;
+  const calendar = new Date(now);
+  const thisYear = calendar.getUTCFullYear();
+  const latest = calendar.setUTCFullYear(thisYear + 50);
+  let year = thisYear - (thisYear % 100) + 100 + digits;
   let time = moment(year, month, day, value, at + 10);
   // The 29th of February may exist in one century and not in another, so only years that are tried are judged.
-  while (year > 1970 && (time === undefined || time > now + 50 * YEAR_MS)) {
+  while (year > 1970 && (time === undefined || time > latest)) {
     year -= 100;
     time = moment(year, month, day, value, at + 10);
   }

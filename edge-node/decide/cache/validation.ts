@@ -4,9 +4,6 @@ import { combinedField, type FieldList, field } from '../fields.ts';
 import type { StoredHead } from './entry.ts';
 import { parseHttpDate } from './http-date.ts';
 
-/** Fields of a client's request that the cache evaluates itself and replaces by {@link conditionalFields} when it validates. */
-export const CLIENT_CONDITIONS: ReadonlySet<string> = new Set(['if-none-match', 'if-modified-since', 'if-range']);
-
 /** The fields to send to validate `entry` (RFC 9111 section 4.3.1); empty when it has no validator. */
 export function conditionalFields(entry: StoredHead): string[] {
   const fields: string[] = [];

@@ -9,10 +9,11 @@
 //
 // Order of publication: cells first, then the numbers, then the stamp, with Atomics. Who sees the stamp sees all that it stands for;
 // who sees a cell before its stamp has purged a moment early.
+
+import type { Purge } from '../../../proto/gen/meridian/v1/purge.ts';
+import type { RaisableBarrier } from '../../decide/barrier.ts';
 import { purgeName } from '../../decide/cache/key.ts';
 import { type HashKey, StringHash } from '../../decide/hash.ts';
-import type { Barrier } from '../../decide/barrier.ts';
-import type { Purge } from '../../../proto/gen/meridian/v1/purge.ts';
 
 export interface SharedBarrierHandles {
   readonly hashKey: HashKey;
@@ -45,7 +46,7 @@ export function allocateSharedBarrier(hashKey: HashKey, cells = DEFAULT_CELLS): 
   return { hashKey, memory: new SharedArrayBuffer((CELLS + cells) * Float64Array.BYTES_PER_ELEMENT) };
 }
 
-export class SharedBarrier implements Barrier {
+export class SharedBarrier implements RaisableBarrier {
   readonly #stamps: Int32Array;
   readonly #numbers: Float64Array;
   readonly #mask: number;

@@ -7,7 +7,7 @@ import { classifyRequest, invalidates } from '../../decide/cache/request.ts';
 import { decideStore, type StoreDecision } from '../../decide/cache/storable.ts';
 import { selectVariant } from '../../decide/cache/vary.ts';
 import { failure } from '../../decide/errors.ts';
-import { responseFraming } from '../../decide/forward.ts';
+import { responseFraming, variesBeyondKey } from '../../decide/forward.ts';
 import type { Ports } from '../../ports.ts';
 import { type Exchange, type OriginAnswer, required } from '../exchange.ts';
 import type { StepFunction } from '../run.ts';
@@ -75,22 +75,29 @@ export const refresh: StepFunction<'refresh'> = (x, { ports }) => {
   x.outcome = 'revalidated';
   x.entry = stale;
   x.freshHead = decision.head;
-  if (decision.kind === 'refresh') ports.cache.refresh(stale, decision.head);
-  else if (decision.remove) ports.cache.removeEntry(stale);
+  const unkeyed = variesBeyondKey(decision.head.vary, x.request.fields);
+  x.stored = decision.kind === 'refresh' && !unkeyed;
+  if (x.stored) ports.cache.refresh(stale, decision.head);
+  else if (unkeyed || (decision.kind === 'answer-only' && decision.remove)) ports.cache.removeEntry(stale);
   return 'respond';
 };
 
 export const store: StepFunction<'store'> = (x, { ports }) => {
   const answer = required(x.answer, 'answer');
   const tee = required(x.tee, 'tee');
-  const framing = responseFraming(answer.fields);
-  if (framing.kind === 'malformed') {
+  const framing = responseFraming(answer.received);
+  // No condition reached the origin, or the step would be `refresh`: the client may not have set one either.
+  const unasked = answer.status === 304 && x.conditionsHeld;
+  if (framing.kind === 'malformed' || unasked) {
     tee.abort();
-    x.failure = failure('origin-malformed', framing.detail);
+    x.failure = failure(
+      'origin-malformed',
+      framing.kind === 'malformed' ? framing.detail : 'a 304 without a condition',
+    );
     return 'refuse';
   }
   if (invalidates(x.request.method, answer.status)) ports.cache.remove(x.key);
-  const decision = decideStore({
+  let decision = decideStore({
     method: x.request.method,
     requestFields: x.request.fields,
     status: answer.status,
@@ -99,6 +106,9 @@ export const store: StepFunction<'store'> = (x, { ports }) => {
     requestedAt: answer.requestedAt,
     receivedAt: answer.receivedAt,
   });
+  if (decision.kind === 'store' && variesBeyondKey(decision.vary, x.request.fields)) {
+    decision = { kind: 'skip', reason: 'vary-star' };
+  }
   x.freshHead = headOf(x, answer, decision);
   if (decision.kind === 'store')
     openWriter(x, ports, x.freshHead, framing.kind === 'length' ? framing.length : undefined);

@@ -8,11 +8,10 @@ import { forwardedFor, forwardRequestFields, responseFields } from '../../decide
 import { candidates } from '../../decide/order.ts';
 import { decideRetry, type OriginFailure } from '../../decide/retry.ts';
 import type { OriginCall, OriginHandler, Ports } from '../../ports.ts';
-import { type Exchange, required } from '../exchange.ts';
+import { type Exchange, finish, required } from '../exchange.ts';
 import type { Engine, StepFunction } from '../run.ts';
 import type { Next } from '../table.ts';
 import { Tee } from '../tee.ts';
-import { finish } from './answer.ts';
 
 /** Origins that one request may try. */
 const MAX_ATTEMPTS = 5;
@@ -126,6 +125,9 @@ class Fetch implements OriginHandler {
   }
 
   #afterFailure(x: Exchange, cause: OriginFailure): Next<'fetch'> {
+    const { stale } = x;
+    // A purge since the look-up ends its use: an origin must not be asked whether it is still good.
+    if (stale && this.#ports.barrier.covers(stale.head.barrier, stale.host, stale.purgeTarget)) x.stale = undefined;
     const left = (x.candidates?.length ?? 0) - x.attempt;
     const decision = decideRetry(cause, x.request.method, x.client.body?.consumed === true, left);
     this.#ports.log.warn({ origin: x.origin?.name, detail: cause.detail, decision }, 'an origin failed a request');

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { lastLines, spawnChild } from '../../../cli/stack/child.ts';
+import { spawnChild } from '../../../cli/stack/child.ts';
 import { takeLock } from '../../../cli/stack/lock.ts';
 import { takenPorts } from '../../../cli/stack/ports.ts';
 
@@ -80,13 +80,24 @@ test('a child is ready when it says so; both its outputs go to its log', async (
   assert.equal(readFileSync(logFile, 'utf8'), 'to stdout\nto stderr\n');
 });
 
-test('what a failing child wrote last is there to be shown', async () => {
-  const file = program('fails', `for (let i = 0; i < 1000; i++) console.error('line ' + i); process.exitCode = 3;`);
+test('what a failing child wrote last is there to be shown, and nothing that another start wrote', async () => {
   const logFile = path.join(directory, 'logs', 'fails.log');
-  const child = spawnChild({ name: 'fails', args: [file], logFile });
-  assert.deepEqual(await child.exited, { code: 3, signal: null });
-  assert.deepEqual(lastLines(logFile, 2), ['line 998', 'line 999']);
-  assert.deepEqual(lastLines(path.join(directory, 'none.log'), 2), []);
+  const start = (count: number) => {
+    const text = `for (let i = 0; i < ${count}; i++) console.error('line ' + i + ' of ${count}'); process.exitCode = 3;`;
+    return spawnChild({ name: 'fails', args: [program('fails', text)], logFile });
+  };
+  const long = start(1000);
+  assert.deepEqual(await long.exited, { code: 3, signal: null });
+  assert.deepEqual(
+    long.lastLines(),
+    [995, 996, 997, 998, 999].map((i) => `line ${i} of 1000`),
+  );
+  const short = start(2);
+  await short.exited;
+  assert.deepEqual(short.lastLines(), ['line 0 of 2', 'line 1 of 2']);
+  const silent = start(0);
+  await silent.exited;
+  assert.deepEqual(silent.lastLines(), []);
 });
 
 test('a log that has grown past its bound is put aside at the next start, once', async () => {

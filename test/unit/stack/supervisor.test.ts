@@ -26,6 +26,10 @@ class FakeChild implements Child {
     this.#ready.resolve();
   }
 
+  lastLines(): string[] {
+    return [`${this.spec.name} said why`];
+  }
+
   exit(code: number | null, signal: string | null = null): void {
     this.#exited.resolve({ code, signal });
   }
@@ -104,7 +108,10 @@ test('a child that ends while starting fails the start, and is not started again
   child(0).exit(1);
   await assert.rejects(
     start,
-    (error) => error instanceof StartFailure && /^a ended while starting: exit code 1$/.test(error.message),
+    (error) =>
+      error instanceof StartFailure &&
+      error.lastLines[0] === 'a said why' &&
+      /^a ended while starting: exit code 1$/.test(error.message),
   );
   clock.advance(60_000);
   await settle();

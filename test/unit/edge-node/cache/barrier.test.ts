@@ -104,6 +104,7 @@ describe('a full table', () => {
     const barrier = new PurgeBarrier({ hosts: 1 });
     barrier.apply(purge(host('a.example')));
     barrier.apply(purge(host('b.example')));
+    assert.deepEqual(barrier.stats(), { urls: 0, hosts: 1, folded: 1 });
     assert.equal(covers(barrier, 0, 'c.example'), true);
     assert.equal(covers(barrier, 1, 'c.example'), false);
     assert.equal(covers(barrier, 1, 'b.example'), true);

@@ -115,6 +115,7 @@ describe('1.2.2 and 4.2.1: seconds', () => {
 
   test('of two min-fresh the larger counts, and a broken one is met by nothing', () => {
     reads('min-fresh=5, min-fresh=9', { minFreshMs: 9000 });
+    reads('min-fresh=0', { minFreshMs: 0 });
     reads('min-fresh=x', { minFreshMs: 2 ** 31 * 1000 });
   });
 });

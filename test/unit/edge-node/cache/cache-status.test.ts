@@ -84,12 +84,17 @@ describe('in words', () => {
   });
   test('stale but allowed by the request', () => {
     assert.equal(words('max-stale', 61_000).state, 'stale');
+    assert.equal(words('max-stale', 60_000).state, 'stale');
     assert.match(words('max-stale', 61_000).reason, /^stale for 1 s, which max-stale of the request allows/);
   });
   test('bypass, absent, purged', () => {
     assert.match(explainCache({ kind: 'bypass', reason: 'policy' }).reason, /^policy: /);
     assert.match(explainCache({ kind: 'absent', variants: 0 }).reason, /^uri-miss: /);
     assert.match(explainCache({ kind: 'absent', variants: 2 }).reason, /^vary-miss: 2 stored/);
-    assert.match(explainCache({ kind: 'purged', head, current: 3 }).reason, /one of the 3 purges/);
+    assert.match(
+      explainCache({ kind: 'purged', head: headOf(['cache-control', 'max-age=60'], { barrier: 2 }), current: 5 })
+        .reason,
+      /one of the 3 purges/,
+    );
   });
 });

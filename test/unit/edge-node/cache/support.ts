@@ -1,5 +1,4 @@
 // Shared by the cache's tests: one moment in time, heads made the way the edge makes them, and a seeded choice.
-import { NO_DIRECTIVES } from '../../../../edge-node/decide/cache/cache-control.ts';
 import { type CacheEntry, makeHead, type StoredHead } from '../../../../edge-node/decide/cache/entry.ts';
 import { cacheKey, purgeName } from '../../../../edge-node/decide/cache/key.ts';
 import { decideStore, type StoreDecision, type StoreQuestion } from '../../../../edge-node/decide/cache/storable.ts';
@@ -59,8 +58,6 @@ export function named(target: string): { key: string; host: string; purgeTarget:
     purgeTarget: purgeName('example.com', target),
   };
 }
-
-export const ANYTHING = NO_DIRECTIVES;
 
 /** A whole number in 0 ..< `below`. */
 export function below(random: Random, limit: number): number {

@@ -28,6 +28,7 @@ describe('4.1: the secondary key', () => {
 
   test('white space around the commas of a list means nothing', () => {
     assert.ok(same(['accept-encoding'], ['accept-encoding', 'gzip,br'], ['accept-encoding', ' gzip ,\t br,']));
+    assert.ok(same(['accept-encoding'], ['accept-encoding', 'gzip\t, br'], ['accept-encoding', 'gzip, br']));
     assert.ok(!same(['accept-encoding'], ['accept-encoding', 'gzip,br'], ['accept-encoding', 'gzipbr']));
   });
 

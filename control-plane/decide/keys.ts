@@ -1,0 +1,80 @@
+// Where things lie in the store. All under one prefix, JSON values, so that `etcdctl get --prefix /meridian/` reads them.
+//
+//   /meridian/epoch                   {"epoch": Unix ms, "identity": the store's}
+//   /meridian/head                    written by every change of configuration; its revision is the version's
+//   /meridian/resources/KIND/NAME     one resource
+//   /meridian/purges/head             {"sequence": the last one}; written by every purge
+//   /meridian/purges/log/SEQUENCE     one purge, with the idempotency key that it came under
+import type { ResourceKind } from '../../proto/problems.ts';
+
+export const PREFIX = '/meridian/';
+
+export const KEYS = {
+  epoch: `${PREFIX}epoch`,
+  head: `${PREFIX}head`,
+  purgeHead: `${PREFIX}purges/head`,
+} as const;
+
+const RESOURCES = `${PREFIX}resources/`;
+const PURGE_LOG = `${PREFIX}purges/log/`;
+
+export const resourceKey = (kind: ResourceKind, name: string): string => `${RESOURCES}${kind}/${name}`;
+
+/** Padded, so that the order of keys is the order of purges. */
+export const purgeKey = (sequence: number): string => `${PURGE_LOG}${String(sequence).padStart(16, '0')}`;
+
+export type ParsedKey =
+  | { readonly kind: 'epoch' | 'head' | 'purge-head' }
+  | { readonly kind: 'resource'; readonly of: ResourceKind; readonly name: string }
+  | { readonly kind: 'purge'; readonly sequence: number }
+  /** Not ours, or of a later release: left alone. */
+  | { readonly kind: 'other' };
+
+export function parseKey(key: string): ParsedKey {
+  if (key === KEYS.epoch) return { kind: 'epoch' };
+  if (key === KEYS.head) return { kind: 'head' };
+  if (key === KEYS.purgeHead) return { kind: 'purge-head' };
+  if (key.startsWith(RESOURCES)) {
+    const [of, name, more] = key.slice(RESOURCES.length).split('/');
+    if ((of === 'site' || of === 'pool' || of === 'edge') && name && more === undefined) {
+      return { kind: 'resource', of, name };
+    }
+  }
+  if (key.startsWith(PURGE_LOG)) {
+    const digits = key.slice(PURGE_LOG.length);
+    if (/^\d{16}$/.test(digits)) return { kind: 'purge', sequence: Number(digits) };
+  }
+  return { kind: 'other' };
+}
+
+/** What the store holds under a key. */
+export interface Entry {
+  readonly key: string;
+  /** JSON. */
+  readonly value: string;
+  /** The store's revision at which it was last written. */
+  readonly modRevision: number;
+}
+
+export type Operation =
+  | { readonly kind: 'put'; readonly key: string; readonly value: string }
+  | { readonly kind: 'delete'; readonly key: string };
+
+export interface Compare {
+  readonly key: string;
+  /** The revision at which the key must have been written last; 0: it must not exist. */
+  readonly modRevision: number;
+}
+
+/** All operations, if every comparison holds; else none. */
+export interface Transaction {
+  readonly compares: readonly Compare[];
+  /** No key twice. None at all: only ask whether the comparisons hold. */
+  readonly operations: readonly Operation[];
+}
+
+/** What one transaction changed. */
+export interface Batch {
+  readonly revision: number;
+  readonly events: readonly Operation[];
+}

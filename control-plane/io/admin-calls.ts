@@ -1,0 +1,62 @@
+// Between gRPC's calls and functions that return, or throw what io/grpc-errors.ts turns into a status.
+import { type handleServerStreamingCall, type handleUnaryCall, status } from '@grpc/grpc-js';
+import type { Log } from '../../infra/runtime/log.ts';
+import { Refusal, toServiceError } from './grpc-errors.ts';
+
+/** Streams that are answered at the same time. */
+const STREAMS = 1000;
+
+export class AdminCalls {
+  readonly #log: Log;
+  readonly #streams = new Set<AbortController>();
+
+  constructor(log: Log) {
+    this.#log = log;
+  }
+
+  unary<Request, Response>(
+    answer: (request: Request) => Response | Promise<Response>,
+  ): handleUnaryCall<Request, Response> {
+    return ({ request }, callback) => {
+      Promise.try(answer, request).then(
+        (response) => callback(null, response),
+        (error: unknown) => callback(toServiceError(error, this.#log)),
+      );
+    };
+  }
+
+  /** `signal` tells `answer` that nobody listens any more. */
+  stream<Request, Response>(
+    answer: (request: Request, say: (response: Response) => void, signal: AbortSignal) => Promise<void>,
+  ): handleServerStreamingCall<Request, Response> {
+    return (call) => {
+      const controller = new AbortController();
+      const { signal } = controller;
+      if (this.#streams.size >= STREAMS) {
+        const busy = new Refusal(status.RESOURCE_EXHAUSTED, `${STREAMS} requests are being answered already`);
+        call.emit('error', toServiceError(busy, this.#log));
+        return;
+      }
+      this.#streams.add(controller);
+      call.on('cancelled', () => controller.abort(new Refusal(status.CANCELLED, 'the caller is gone')));
+      const say = (response: Response): void => {
+        if (!signal.aborted) call.write(response);
+      };
+      answer(call.request, say, signal)
+        .then(() => {
+          signal.throwIfAborted();
+          call.end();
+        })
+        .catch((error: unknown) => {
+          if (!call.cancelled) call.emit('error', toServiceError(error, this.#log));
+        })
+        .finally(() => this.#streams.delete(controller));
+    };
+  }
+
+  /** Ends the streams that are being answered. */
+  stop(): void {
+    const reason = new Refusal(status.UNAVAILABLE, 'this control plane is stopping');
+    for (const controller of this.#streams) controller.abort(reason);
+  }
+}

@@ -1,0 +1,105 @@
+// EdgeControlService: takes the streams of edges in and tells them when there is something new.
+import { status } from '@grpc/grpc-js';
+import type { Clock } from '../../infra/runtime/clock.ts';
+import type { Log } from '../../infra/runtime/log.ts';
+import {
+  ConnectResponse,
+  type EdgeControlServiceServer,
+  EdgeControlServiceService,
+} from '../../proto/gen/meridian/v1/edge.ts';
+import { LIMITS } from '../../proto/limits.ts';
+import { type EdgeCall, EdgeStream, type EdgeStreamPorts } from './edge-stream.ts';
+import type { Fleet } from './fleet.ts';
+import { serviceError } from './grpc-errors.ts';
+import { type GrpcServer, serveGrpc } from './grpc-server.ts';
+import type { HealthBoard } from './health-board.ts';
+import type { State } from './state.ts';
+
+export interface EdgeServicePorts {
+  readonly state: State;
+  readonly fleet: Fleet;
+  readonly health: HealthBoard;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export interface EdgeService {
+  readonly port: number;
+  /** Tells every edge to go elsewhere, and stops listening. */
+  stop(): Promise<void>;
+}
+
+/** More than there can be edges, since each may connect again before its former stream is known to be dead. */
+const STREAMS = LIMITS.edges * 2;
+
+/** Throws a ListenError. */
+export async function startEdgeService(
+  ports: EdgeServicePorts,
+  listen: string,
+  insecure: boolean,
+): Promise<EdgeService> {
+  const { state, fleet, health } = ports;
+  const streams = new Set<EdgeStream>();
+  let server: GrpcServer | undefined;
+
+  const messages = new WeakMap<object, ConnectResponse>();
+  const streamPorts: EdgeStreamPorts = {
+    ...ports,
+    cut: (peer) => server?.cut(peer),
+    shared(message) {
+      const known = messages.get(message.value);
+      if (known) return known;
+      const fresh: ConnectResponse = { message };
+      messages.set(message.value, fresh);
+      return fresh;
+    },
+    ended: (stream) => streams.delete(stream),
+  };
+  const implementation: EdgeControlServiceServer = {
+    connect(call: EdgeCall) {
+      if (streams.size < STREAMS) streams.add(new EdgeStream(call, streamPorts));
+      else
+        call.emit(
+          'error',
+          serviceError(status.RESOURCE_EXHAUSTED, `this control plane has ${STREAMS} streams already`),
+        );
+    },
+  };
+  server = await serveGrpc(encodingOnce(), implementation, {
+    purpose: 'edges',
+    listen,
+    insecure,
+    maxConnections: STREAMS,
+    clock: ports.clock,
+  });
+
+  const update = (): void => {
+    for (const stream of streams) stream.update();
+  };
+  state.onChange((world) => {
+    fleet.keep(world.edges);
+    update();
+  });
+  health.onView(update);
+  return {
+    port: server.port,
+    async stop() {
+      for (const stream of streams) stream.end(status.UNAVAILABLE, 'this control plane is stopping');
+      await server.stop();
+    },
+  };
+}
+
+/** The service, encoding a message that is sent to many edges for the first of them alone. */
+function encodingOnce(): typeof EdgeControlServiceService {
+  const encoded = new WeakMap<ConnectResponse, Buffer>();
+  const responseSerialize = (message: ConnectResponse): Buffer => {
+    let bytes = encoded.get(message);
+    if (!bytes) {
+      bytes = Buffer.from(ConnectResponse.encode(message).finish());
+      encoded.set(message, bytes);
+    }
+    return bytes;
+  };
+  return { connect: { ...EdgeControlServiceService.connect, responseSerialize } };
+}

@@ -1,0 +1,69 @@
+// The health view, folded anew soon after a report came, and from time to time, so that what expires goes and what stays is
+// confirmed. It covers the edges of this control plane; with several replicas each has a view of its own.
+import type { Clock, Timer } from '../../infra/runtime/clock.ts';
+import type { HealthView } from '../../proto/gen/meridian/v1/health.ts';
+import { foldHealth, type Measured } from '../decide/health-view.ts';
+import type { Fleet } from './fleet.ts';
+import type { State } from './state.ts';
+
+/** How long an edge may use the view without hearing again. */
+const VIEW_MS = 15_000;
+/** An edge that was not heard from for so long has no say. */
+const REPORT_MS = 30_000;
+/** From a report to the view that holds it: what comes meanwhile is folded in too. */
+const GATHER_MS = 50;
+
+export class HealthBoard {
+  readonly #fleet: Fleet;
+  readonly #state: State;
+  readonly #clock: Clock;
+  readonly #listeners = new Set<() => void>();
+  readonly #refresh: Timer;
+  #gathering: Timer | undefined;
+  #view: HealthView = { origins: [], expiresInMs: VIEW_MS };
+  #count = 1;
+
+  constructor(fleet: Fleet, state: State, clock: Clock) {
+    this.#fleet = fleet;
+    this.#state = state;
+    this.#clock = clock;
+    this.#refresh = clock.every(VIEW_MS / 3, () => this.#fold());
+  }
+
+  /** Counts the views, from 1. */
+  get count(): number {
+    return this.#count;
+  }
+
+  get view(): HealthView {
+    return this.#view;
+  }
+
+  /** `listener` is called after each new view. */
+  onView(listener: () => void): void {
+    this.#listeners.add(listener);
+  }
+
+  /** An edge reported something. */
+  reported(): void {
+    this.#gathering ??= this.#clock.after(GATHER_MS, () => {
+      this.#gathering = undefined;
+      this.#fold();
+    });
+  }
+
+  stop(): void {
+    this.#refresh.cancel();
+    this.#gathering?.cancel();
+  }
+
+  #fold(): void {
+    const oldest = this.#clock.monotonic() - REPORT_MS;
+    const alive: Measured[] = [];
+    for (const { measured, heardAt } of this.#fleet.values()) if (measured && heardAt > oldest) alive.push(measured);
+    const origins = foldHealth(this.#state.world.snapshot?.pools ?? [], alive);
+    this.#view = { origins, expiresInMs: VIEW_MS };
+    this.#count += 1;
+    for (const listener of this.#listeners) listener();
+  }
+}

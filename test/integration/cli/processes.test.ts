@@ -1,0 +1,107 @@
+// The command as a process: the launcher, a real edge, and what ends them.
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { test } from 'node:test';
+import { until } from '../../support/until.ts';
+import { meridian } from './harness.ts';
+import { ROOT, readyPorts, start } from './process.ts';
+
+const EXAMPLE = path.join(ROOT, 'docs/examples/cities.yaml');
+
+test('the launcher passes arguments, output and the exit code through', async (t) => {
+  const version = await start(t, [path.join(ROOT, 'bin/meridian.js'), '--version']);
+  assert.equal(await version.ended, 0);
+  const manifest = JSON.parse(await readFile(path.join(ROOT, 'package.json'), 'utf8'));
+  assert.deepEqual(version.output, { stdout: `meridian ${manifest.version}\n`, stderr: '' });
+  const usage = await start(t, [path.join(ROOT, 'bin/meridian.js'), 'purge', 'url', 'nonsense']);
+  assert.equal(await usage.ended, 2);
+  assert.match(usage.output.stderr, /"nonsense" cannot be purged/);
+});
+
+/** An edge on free ports that serves a configuration file and needs no control plane. */
+const edgeArgs = (config: string) => [
+  path.join(ROOT, 'cli/main.ts'),
+  ...['edge', '--name', 'frankfurt', '--snapshot', config, '--access-log', 'off'],
+  ...['--listen', '127.0.0.1:0', '--admin-listen', '127.0.0.1:0'],
+];
+
+test('an edge serves what a configuration file declares, tells its parent, and ends with it', async (t) => {
+  const origin = createServer((_request, response) => response.end('hello from oslo'));
+  await once(origin.listen(0, '127.0.0.1'), 'listening');
+  t.after(() => origin.close());
+  const { port: originPort } = origin.address() as AddressInfo;
+  const folder = await mkdtemp(path.join(tmpdir(), 'meridian-edge-'));
+  t.after(() => rm(folder, { recursive: true }));
+  const config = path.join(folder, 'one.yaml');
+  const location = '{ latitude: 59.9, longitude: 10.7 }';
+  await writeFile(
+    config,
+    `sites: { s: { hostnames: [127.0.0.1], routes: [{ path: /, pool: p }] } }\n` +
+      `pools: { p: { origins: { oslo: { address: "http://127.0.0.1:${originPort}", location: ${location} } } } }\n` +
+      `edges: { frankfurt: { location: ${location} } }\n`,
+  );
+  const edge = await start(t, edgeArgs(config), true);
+  const { port, adminPort } = await readyPorts(edge);
+  assert.deepEqual(edge.messages, [{ ready: true, port, adminPort }]);
+  assert.equal((await fetch(`http://127.0.0.1:${adminPort}/healthz`)).status, 200);
+  const answer = await fetch(`http://127.0.0.1:${port}/`);
+  assert.equal(await answer.text(), 'hello from oslo');
+  edge.child.disconnect();
+  assert.equal(await edge.ended, 0, edge.output.stderr);
+});
+
+test('SIGTERM ends an edge in order', async (t) => {
+  const edge = await start(t, edgeArgs(EXAMPLE));
+  await until('the edge is ready', () => edge.output.stderr.includes('edge is ready') || edge.child.exitCode !== null);
+  edge.child.kill('SIGTERM');
+  assert.equal(await edge.ended, 0, edge.output.stderr);
+});
+
+test('a configuration that cannot be served is told by line before anything starts', async () => {
+  const stdin = 'sites: { s: { hostnames: [a], routes: [{ path: /, pool: nowhere }] } }\n';
+  const argv = ['edge', '--name', 'lon', '--snapshot', '-'];
+  assert.deepEqual(await meridian(argv, { stdin }), {
+    code: 1,
+    stdout: '',
+    stderr: '<stdin>:1:57: sites.s.routes[0].pool: there is no pool "nowhere"\nnot started\n',
+  });
+  assert.deepEqual(await meridian(['control-plane', '--bootstrap', '-'], { stdin }), {
+    code: 1,
+    stdout: '',
+    stderr: '<stdin>:1:57: sites.s.routes[0].pool: there is no pool "nowhere"\nnot started\n',
+  });
+});
+
+const WRONG: readonly (readonly [readonly string[], Record<string, string>, RegExp])[] = [
+  [['edge'], {}, /--name is missing/],
+  [['edge', 'lon'], {}, /unexpected argument "lon"/],
+  [['edge', '--name', 'lon', '--control', 'a'], {}, /--control: expected HOST:PORT .* found "a"/],
+  [['edge', '--name', 'lon', '--cache-bytes', '0'], {}, /--cache-bytes: expected a size such as 256MiB, found "0"/],
+  [['edge'], { MERIDIAN_NAME: 'lon', MERIDIAN_LISTEN: '80' }, /MERIDIAN_LISTEN: expected HOST:PORT/],
+  [['edge', '--name', 'lon'], { MERIDIAN_CONTROL: 'a:1,b' }, /MERIDIAN_CONTROL: expected HOST:PORT .* found "b"/],
+  [
+    ['edge', '--name', 'lon', '--log-level', 'loud'],
+    {},
+    /--log-level: expected one of debug, info, warn, error, silent/,
+  ],
+  [['control-plane', '--store', 'files'], {}, /--store: expected one of embedded, etcd, found "files"/],
+  [['control-plane', '--store', 'etcd'], {}, /--store etcd needs --etcd ENDPOINTS/],
+  [['control-plane', '--etcd', 'http://a:1'], {}, /--etcd needs --store etcd/],
+  [['control-plane'], { MERIDIAN_STORE: 'etcd', MERIDIAN_ETCD: 'http://a:1,b:2' }, /MERIDIAN_ETCD: .* found "b:2"/],
+  [['control-plane', '--listen', 'x'], {}, /--listen: expected HOST:PORT/],
+  [['control-plane', '--http-listen', 'x'], {}, /--http-listen: expected HOST:PORT/],
+  [['control-plane'], { MERIDIAN_INSECURE: 'yes' }, /MERIDIAN_INSECURE: expected true or false, found "yes"/],
+];
+
+test('options that cannot be meant start nothing: exit code 2', async () => {
+  for (const [argv, env, message] of WRONG) {
+    const ended = await meridian(argv, { env });
+    assert.deepEqual([ended.code, ended.stdout], [2, ''], argv.join(' '));
+    assert.match(ended.stderr, message);
+  }
+});

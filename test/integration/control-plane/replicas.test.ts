@@ -1,0 +1,188 @@
+// Two control planes over one etcd: equal, and each enough for an edge. One server for all of these tests, emptied between.
+import assert from 'node:assert/strict';
+import { after, type TestContext, test } from 'node:test';
+import { status } from '@grpc/grpc-js';
+import { KEYS, resourceKey } from '../../../control-plane/decide/keys.ts';
+import { openEtcdStore } from '../../../control-plane/io/etcd-store.ts';
+import { systemClock } from '../../../infra/runtime/clock.ts';
+import type { PurgeTarget } from '../../../proto/gen/meridian/v1/purge.ts';
+import { connectEdge } from '../../support/edge-client.ts';
+import { type Etcd, startEtcd } from '../../support/etcd.ts';
+import { configuration, edgeOf, outcomes, type Plane, startPlane } from '../../support/plane.ts';
+import { until } from '../../support/until.ts';
+
+let shared: Promise<Etcd | undefined> | undefined;
+let stopShared = async (): Promise<void> => undefined;
+after(() => stopShared());
+
+async function emptyEtcd(t: TestContext): Promise<Etcd | undefined> {
+  shared ??= startEtcd(t, (stop) => {
+    stopShared = stop;
+  });
+  const etcd = await shared;
+  if (!etcd) t.skip('no etcd binary in PATH');
+  await etcd?.clear();
+  return etcd;
+}
+
+const replica = (t: TestContext, etcd: Etcd): Promise<Plane> =>
+  startPlane(t, {
+    store: { kind: 'etcd', endpoints: [etcd.endpoint] },
+    httpListen: '127.0.0.1:0',
+    // etcd's answers take real time.
+    clock: systemClock,
+  });
+
+const everything: PurgeTarget = { target: { $case: 'all', value: {} } };
+const unavailable = (details: RegExp) => (error: unknown) => {
+  assert.ok(error instanceof Error && 'code' in error && 'details' in error);
+  assert.equal(error.code, status.UNAVAILABLE);
+  assert.match(String(error.details), details);
+  return true;
+};
+
+test('what one replica is told, the edges of the other get', async (t) => {
+  const etcd = await emptyEtcd(t);
+  if (!etcd) return;
+  const [a, b] = await Promise.all([replica(t, etcd), replica(t, etcd)]);
+  const version = await a.admin.applied(configuration('at-a', 'at-b'));
+  const atA = connectEdge(t, a.edgePort, 'at-a');
+  const atB = connectEdge(t, b.edgePort, 'at-b');
+  for (const edge of [atA, atB]) assert.deepEqual((await edge.take('snapshot')).snapshot?.version, version);
+  for (const edge of [atA, atB]) await edge.take('purges');
+
+  const answer = a.admin.purge({ targets: [everything], timeoutMs: 10_000 });
+  for (const edge of [atA, atB]) {
+    const { epoch, purges } = await edge.take('purges');
+    assert.deepEqual(
+      purges.map(({ sequence }) => sequence),
+      [1],
+    );
+    edge.send({ $case: 'purgeAck', value: { position: { epoch, sequence: 1 } } });
+  }
+  // Acknowledgements are not shared between replicas.
+  assert.deepEqual(outcomes(await answer.all), ['at-a ACKED', 'at-b GONE']);
+  await until('the other replica to have it', async () => {
+    return (await b.admin.status()).edges.find(({ name }) => name === 'at-b')?.purgePosition?.sequence === 1;
+  });
+  assert.deepEqual(outcomes(await b.admin.purge({ targets: [everything] }).all), ['at-a GONE', 'at-b LATE']);
+});
+
+test('two replicas that write at the same moment lose nothing', async (t) => {
+  const etcd = await emptyEtcd(t);
+  if (!etcd) return;
+  const planes = await Promise.all([replica(t, etcd), replica(t, etcd)]);
+  await planes[0]?.admin.applied(configuration('london'));
+  const writes = planes.flatMap((plane, which) =>
+    Array.from({ length: 8 }, async (_, i) => {
+      await plane.admin.applied({ edges: [edgeOf(`edge-${which}-${i}`)] });
+      await plane.admin.purge({ targets: [everything], idempotencyKey: `key-${i}` }).all;
+    }),
+  );
+  await Promise.all(writes);
+  for (const { admin } of planes) {
+    await until('both to have all', async () => {
+      const { purgePosition, edges } = await admin.status();
+      return purgePosition?.sequence === 8 && edges.length === 17;
+    });
+  }
+});
+
+test('an edge that moves to another replica is sent what it missed, and nothing twice', async (t) => {
+  const etcd = await emptyEtcd(t);
+  if (!etcd) return;
+  const [a, b] = await Promise.all([replica(t, etcd), replica(t, etcd)]);
+  const applied = await a.admin.applied(configuration('london'));
+  for (let i = 0; i < 3; i += 1) await a.admin.purge({ targets: [everything] }).all;
+  const edge = connectEdge(t, b.edgePort, 'london', { applied, purgePosition: { epoch: applied.epoch, sequence: 2 } });
+  const { purges, resetTo } = await edge.take('purges');
+  assert.deepEqual([purges.map(({ sequence }) => sequence), resetTo], [[3], undefined]);
+  await edge.take('healthView');
+  assert.deepEqual(
+    edge.received.map(({ $case }) => $case),
+    ['purges', 'healthView'],
+  );
+});
+
+test('what is stored can be read with any client of etcd', async (t) => {
+  const etcd = await emptyEtcd(t);
+  if (!etcd) return;
+  const { admin } = await replica(t, etcd);
+  const { epoch } = await admin.applied(configuration('london'));
+  await admin.purge({ targets: [everything], idempotencyKey: 'deploy-7' }).all;
+  const store = openEtcdStore([etcd.endpoint], systemClock);
+  t.after(() => store.close());
+  const values = new Map((await store.read('/')).entries.map(({ key, value }) => [key, JSON.parse(value)]));
+  assert.deepEqual(
+    [...values.keys()],
+    [
+      '/meridian/epoch',
+      '/meridian/head',
+      '/meridian/purges/head',
+      '/meridian/purges/log/0000000000000001',
+      '/meridian/resources/edge/london',
+      '/meridian/resources/pool/cities',
+      '/meridian/resources/site/demo',
+    ],
+  );
+  assert.deepEqual(values.get('/meridian/epoch'), { epoch, identity: await store.identity() });
+  assert.equal(values.get('/meridian/purges/log/0000000000000001').idempotencyKey, 'deploy-7');
+  assert.deepEqual(values.get('/meridian/resources/site/demo').hostnames, ['demo.example']);
+});
+
+test('while etcd is down edges keep their streams and changes are refused; then it goes on by itself', async (t) => {
+  const etcd = await startEtcd(t);
+  if (!etcd) return;
+  const plane = await replica(t, etcd);
+  const ready = async () => (await fetch(`http://127.0.0.1:${plane.httpPort}/readyz`)).status;
+  const version = await plane.admin.applied(configuration('london'));
+  const edge = connectEdge(t, plane.edgePort, 'london');
+  await edge.take('healthView');
+  assert.equal(await ready(), 200);
+  await etcd.kill();
+  await until('the loss to be known', async () => (await ready()) === 503);
+  await assert.rejects(
+    plane.admin.apply({ edges: [edgeOf('tokyo')] }).all,
+    unavailable(/the store is out of sight: .*; try again later/),
+  );
+  await assert.rejects(
+    plane.admin.purge({ targets: [everything] }).all,
+    unavailable(/the store is out of sight: .*; try again later/),
+  );
+  assert.deepEqual((await plane.admin.get()).snapshot?.version, version);
+  const late = connectEdge(t, plane.edgePort, 'london', { applied: version });
+  await late.take('purges');
+  await etcd.restart();
+  await until('it to be back', async () => (await ready()) === 200);
+  const next = await plane.admin.applied({ edges: [edgeOf('tokyo')] });
+  assert.deepEqual((await late.take('snapshot')).snapshot?.version, next);
+  assert.equal(next.epoch, version.epoch);
+});
+
+test('a value that someone else broke stops changes, not edges, and says which', async (t) => {
+  const etcd = await emptyEtcd(t);
+  if (!etcd) return;
+  const plane = await replica(t, etcd);
+  const ready = async () => (await fetch(`http://127.0.0.1:${plane.httpPort}/readyz`)).text();
+  const version = await plane.admin.applied(configuration('london'));
+  const store = openEtcdStore([etcd.endpoint], systemClock);
+  t.after(() => store.close());
+  const site = resourceKey('site', 'demo');
+  const [good] = (await store.read(site)).entries;
+  const write = (value: string) =>
+    store.commit({
+      compares: [],
+      operations: [
+        { kind: 'put', key: site, value },
+        { kind: 'put', key: KEYS.head, value: '{}' },
+      ],
+    });
+  await write('oops');
+  await until('the trouble to be named', async () => (await ready()).includes(`the value of ${site} cannot be read`));
+  const edge = connectEdge(t, plane.edgePort, 'london');
+  assert.deepEqual((await edge.take('snapshot')).snapshot?.version, version);
+  await assert.rejects(plane.admin.apply({ edges: [edgeOf('tokyo')] }).all, unavailable(/cannot be read/));
+  await write(good?.value ?? '');
+  await until('it to be mended', async () => (await ready()) === 'ready\n');
+  await plane.admin.applied({ edges: [edgeOf('tokyo')] });
+});

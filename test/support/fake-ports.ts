@@ -1,0 +1,158 @@
+// The two ends of a request, doing what a test says: a client that records what it is sent, and an origin's call that the
+// test answers.
+import assert from 'node:assert/strict';
+import type { RequestHead } from '../../edge-node/decide/admit.ts';
+import { type FieldList, field } from '../../edge-node/decide/fields.ts';
+import type { OriginFailure } from '../../edge-node/decide/retry.ts';
+import type { ClientPort, OriginCall, OriginHandler, OriginRequest, RequestBody } from '../../edge-node/ports.ts';
+
+export interface RequestOptions extends Partial<Pick<RequestHead, 'method' | 'target' | 'minor' | 'peer'>> {
+  readonly host?: string;
+  /** After Host. */
+  readonly fields?: FieldList;
+  readonly body?: RequestBody;
+}
+
+/** Records what it is sent. */
+export class FakeClient implements ClientPort {
+  readonly request: RequestHead;
+  readonly body: RequestBody | undefined;
+  readonly informed: number[] = [];
+  status = 0;
+  fields: FieldList = [];
+  /** As announced. */
+  length: number | undefined;
+  text = '';
+  /** `open` until the answer is complete or broken off. */
+  state: 'open' | 'ended' | 'aborted' = 'open';
+  /** Takes no more for now: `write` says so. */
+  slow = false;
+  onDrain: (() => void) | undefined = undefined;
+  onGone: (() => void) | undefined = undefined;
+  #begun = false;
+
+  constructor({ body, host = 'demo.example', fields = [], ...head }: RequestOptions) {
+    this.body = body;
+    this.request = {
+      method: 'GET',
+      target: '/',
+      minor: 1,
+      scheme: 'http',
+      peer: '192.0.2.1',
+      hasBody: body !== undefined,
+      fields: ['host', host, ...fields],
+      ...head,
+    };
+  }
+
+  answer(status: number, fields: FieldList, body: Buffer | undefined, length: number | undefined): void {
+    this.begin(status, fields, length);
+    if (this.request.method !== 'HEAD') this.text = body?.toString() ?? '';
+    this.state = 'ended';
+  }
+
+  inform(status: number): void {
+    assert.ok(!this.#begun, 'an informational answer after the final one');
+    this.informed.push(status);
+  }
+
+  begin(status: number, fields: FieldList, length: number | undefined): void {
+    assert.ok(!this.#begun, 'a second answer');
+    this.#begun = true;
+    Object.assign(this, { status, fields, length });
+  }
+
+  write(chunk: Uint8Array): boolean {
+    assert.ok(this.#begun && this.state === 'open', 'a body without a head');
+    this.text += Buffer.from(chunk).toString();
+    return !this.slow;
+  }
+
+  end(): void {
+    assert.ok(this.#begun && this.state === 'open', 'the end of nothing');
+    this.state = 'ended';
+  }
+
+  abort(): void {
+    this.state = 'aborted';
+  }
+
+  /** Can take more again. */
+  drain(): void {
+    this.slow = false;
+    this.onDrain?.();
+  }
+
+  /** The connection is lost. */
+  leave(): void {
+    this.onGone?.();
+  }
+
+  /** What Cache-Status says after the cache's name. */
+  get cache(): string | undefined {
+    return field(this.fields, 'cache-status')?.replace('meridian-edge-1; ', '');
+  }
+
+  field(name: string): string | undefined {
+    return field(this.fields, name);
+  }
+}
+
+/** One request that reached an origin, and what the origin does about it. */
+export class FakeCall implements OriginCall {
+  readonly origin: string;
+  readonly request: OriginRequest;
+  readonly #handler: OriginHandler;
+  paused = false;
+  aborted = false;
+
+  constructor(origin: string, request: OriginRequest, handler: OriginHandler) {
+    this.origin = origin;
+    this.request = request;
+    this.#handler = handler;
+  }
+
+  field(name: string): string | undefined {
+    return field(this.request.fields, name);
+  }
+
+  inform(status: number): void {
+    if (!this.aborted) this.#handler.onInformation(status, []);
+  }
+
+  head(status: number, fields: FieldList = []): this {
+    if (!this.aborted) this.#handler.onHead(status, fields);
+    return this;
+  }
+
+  data(text: string): this {
+    if (!this.aborted) this.#handler.onData(Buffer.from(text));
+    return this;
+  }
+
+  end(): void {
+    if (!this.aborted) this.#handler.onEnd();
+  }
+
+  /** A whole answer: fresh for a minute unless `fields` say otherwise. */
+  answer(status: number, text: string, fields: FieldList = ['cache-control', 'max-age=60']): void {
+    this.head(status, fields).data(text).end();
+  }
+
+  fail(phase: OriginFailure['phase'], code: OriginFailure['code'] = 'origin-unreachable'): void {
+    const detail = `${code} at http://10.9.8.7:6543 (secret-software)`;
+    if (!this.aborted) this.#handler.onFailure({ phase, code, detail });
+  }
+
+  pause(): void {
+    this.paused = true;
+  }
+
+  resume(): void {
+    this.paused = false;
+  }
+
+  abort(): void {
+    this.aborted = true;
+  }
+}

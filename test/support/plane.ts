@@ -1,0 +1,160 @@
+// A control plane under test with its admin client: on the embedded store and a clock that the test moves, unless told
+// otherwise.
+import path from 'node:path';
+import type { TestContext } from 'node:test';
+import { credentials } from '@grpc/grpc-js';
+import { type ControlPlane, type ControlPlaneOptions, startControlPlane } from '../../control-plane/main.ts';
+import { silentLog } from '../../infra/runtime/log.ts';
+import { seededRandom } from '../../infra/runtime/random.ts';
+import {
+  AdminServiceClient,
+  ApplyRequest,
+  type ApplyResponse,
+  type EdgeOutcome,
+  ExplainRequest,
+  type ExplainResponse,
+  GetRequest,
+  type GetResponse,
+  PurgeRequest,
+  type PurgeResponse,
+  type StatusResponse,
+} from '../../proto/gen/meridian/v1/admin.ts';
+import type { Edge, Version } from '../../proto/gen/meridian/v1/resources.ts';
+import { FakeClock } from './fake-clock.ts';
+import { poolOf, snapshotOf } from './snapshots.ts';
+import { tempFolder } from './temp.ts';
+import { until } from './until.ts';
+
+export interface Plane extends ControlPlane {
+  readonly clock: FakeClock;
+  readonly file: string;
+  readonly admin: Admin;
+}
+
+export async function startPlane(t: TestContext, options: Partial<ControlPlaneOptions> = {}): Promise<Plane> {
+  const clock = new FakeClock();
+  const file = path.join(tempFolder(t), 'meridian.db');
+  const plane = await startControlPlane({
+    store: { kind: 'embedded', file },
+    edgeListen: '127.0.0.1:0',
+    adminListen: '127.0.0.1:0',
+    log: silentLog,
+    clock,
+    random: seededRandom(1),
+    ...options,
+  });
+  let stopped: Promise<void> | undefined;
+  const stop = async (): Promise<void> => {
+    let done = false;
+    stopped ??= plane.stop();
+    stopped.finally(() => {
+      done = true;
+    });
+    await until('the control plane to stop', () => {
+      clock.advance(10);
+      return done;
+    });
+  };
+  t.after(stop);
+  return { ...plane, stop, clock, file, admin: new Admin(t, plane.adminPort) };
+}
+
+/** Events of a streamed answer as they come. */
+export interface Answer<Event> {
+  readonly events: Event[];
+  /** All events, once the answer has ended; rejects with its status. */
+  readonly all: Promise<Event[]>;
+  /** Resolves once there are so many events. */
+  count(events: number): Promise<void>;
+  cancel(): void;
+}
+
+export class Admin {
+  readonly #client: AdminServiceClient;
+
+  constructor(t: TestContext, port: number) {
+    this.#client = new AdminServiceClient(`127.0.0.1:${port}`, credentials.createInsecure());
+    t.after(() => this.#client.close());
+  }
+
+  apply(request: Partial<ApplyRequest>): Answer<ApplyResponse> {
+    return gather(this.#client.apply(ApplyRequest.fromPartial(request)));
+  }
+
+  /** Applies and returns the version. */
+  async applied(request: Partial<ApplyRequest>): Promise<Version> {
+    const [first] = await this.apply(request).all;
+    const version = first?.event?.$case === 'committed' ? first.event.value.version : undefined;
+    if (!version) throw new Error('nothing was committed');
+    return version;
+  }
+
+  purge(request: Partial<PurgeRequest>): Answer<PurgeResponse> {
+    return gather(this.#client.purge(PurgeRequest.fromPartial(request)));
+  }
+
+  get(request: Partial<GetRequest> = {}): Promise<GetResponse> {
+    return new Promise((resolve, reject) => {
+      this.#client.get(GetRequest.fromPartial(request), (error, response) =>
+        error ? reject(error) : resolve(response),
+      );
+    });
+  }
+
+  status(): Promise<StatusResponse> {
+    return new Promise((resolve, reject) => {
+      this.#client.status({}, (error, response) => (error ? reject(error) : resolve(response)));
+    });
+  }
+
+  explain(request: Partial<ExplainRequest>): Promise<ExplainResponse> {
+    return new Promise((resolve, reject) => {
+      this.#client.explain(ExplainRequest.fromPartial(request), (error, response) =>
+        error ? reject(error) : resolve(response),
+      );
+    });
+  }
+}
+
+interface Stream<Event> {
+  on(name: 'data', listener: (event: Event) => void): unknown;
+  on(name: 'error', listener: (error: Error) => void): unknown;
+  on(name: 'end', listener: () => void): unknown;
+  cancel(): void;
+}
+
+function gather<Event>(stream: Stream<Event>): Answer<Event> {
+  const events: Event[] = [];
+  const all = Promise.withResolvers<Event[]>();
+  // It may reject before the test looks.
+  all.promise.catch(() => undefined);
+  stream.on('data', (event) => events.push(event));
+  stream.on('error', all.reject);
+  stream.on('end', () => all.resolve(events));
+  return {
+    events,
+    all: all.promise,
+    count: (wanted) => until(`${wanted} events`, () => events.length >= wanted),
+    cancel: () => stream.cancel(),
+  };
+}
+
+/** "edge outcome" for each line of an answer, sorted. */
+export function outcomes(events: readonly (ApplyResponse | PurgeResponse)[]): string[] {
+  const lines: EdgeOutcome[] = [];
+  for (const { event } of events) if (event?.$case === 'edge') lines.push(event.value);
+  return lines.map(({ edge, outcome }) => `${edge} ${outcome.replace('OUTCOME_KIND_', '')}`).toSorted();
+}
+
+export const edgeOf = (name: string): Edge => ({
+  name,
+  location: { latitude: 51.5, longitude: -0.1 },
+  trustedProxies: [],
+});
+
+/** A site on a pool of two origins, and these edges. */
+export function configuration(...edges: string[]): Pick<ApplyRequest, 'sites' | 'pools' | 'edges'> {
+  const { sites } = snapshotOf(0);
+  const pools = [poolOf({ london: 'http://127.0.0.1:9', lagos: 'http://127.0.0.1:10' })];
+  return { sites, pools, edges: edges.map(edgeOf) };
+}

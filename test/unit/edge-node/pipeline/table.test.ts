@@ -1,0 +1,189 @@
+// The table and the steps: every row can be reached, every transition is taken by some request, and a step that throws is a
+// 500 for one client and nothing worse.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { StepFunction } from '../../../../edge-node/pipeline/run.ts';
+import { STEPS } from '../../../../edge-node/pipeline/steps/index.ts';
+import { type Step, TABLE } from '../../../../edge-node/pipeline/table.ts';
+import { pipelineTest, World } from '../../../support/pipeline.ts';
+
+const ALL = ['london', 'paris', 'sydney'];
+const STEP_NAMES = Object.keys(TABLE) as Step[];
+const ETAG = ['cache-control', 'max-age=60', 'etag', '"v1"'];
+
+function storedAndExpired(world: World): void {
+  world.store('stored', ETAG);
+  world.clock.advance(61_000);
+}
+
+/** For each transition a request that takes it. */
+const TAKEN_BY: Readonly<Record<string, (world: World) => void>> = {
+  'admit -> route': (world) => void world.request({ host: 'other.example' }),
+  'admit -> refuse': (world) => void world.request({ method: 'TRACE' }),
+  'route -> lookUp': (world) => world.store(),
+  'route -> refuse': (world) => void world.request({ host: 'other.example' }),
+  'lookUp -> respond': (world) => {
+    world.store();
+    world.request();
+  },
+  'lookUp -> choose': (world) => world.store(),
+  'lookUp -> refuse': (world) => void world.request({ fields: ['cache-control', 'only-if-cached'] }),
+  'choose -> fetch': (world) => world.store(),
+  'choose -> respond': (world) => {
+    storedAndExpired(world);
+    world.takeDown(...ALL);
+    world.request();
+  },
+  'choose -> refuse': (world) => void world.request({ target: '/empty' }),
+  'fetch -> wait': (world) => world.store(),
+  'fetch -> refresh': (world) => {
+    storedAndExpired(world);
+    world.request();
+    world.call().head(304).end();
+  },
+  'fetch -> store': (world) => world.store(),
+  'fetch -> choose': (world) => {
+    world.request();
+    world.call().fail('connect');
+    world.call().answer(200, '');
+  },
+  'fetch -> respond': (world) => {
+    storedAndExpired(world);
+    world.request();
+    for (const _ of ALL) world.call().fail('connect');
+  },
+  'fetch -> refuse': (world) => {
+    world.request({ method: 'POST' });
+    world.call().fail('head');
+  },
+  'refresh -> respond': (world) => {
+    storedAndExpired(world);
+    world.request();
+    world.call().head(304).end();
+  },
+  'refresh -> fetch': (world) => {
+    storedAndExpired(world);
+    world.request();
+    world.call().head(304, ['etag', '"v2"']);
+    world.call().answer(200, '');
+  },
+  'store -> respond': (world) => world.store(),
+  'store -> refuse': (world) => {
+    world.request();
+    world.call().head(200, ['content-length', 'x']);
+  },
+  'respond -> done': (world) => world.store(),
+  'refuse -> done': (world) => void world.request({ host: 'other.example' }),
+};
+
+test('every step can be reached from the first, and each leads to an end', () => {
+  const reached = new Set<string>(['admit']);
+  for (const step of reached) {
+    if (step in TABLE) for (const next of TABLE[step as Step].next) reached.add(next);
+  }
+  assert.deepEqual([...reached].toSorted(), [...STEP_NAMES, 'done'].toSorted());
+});
+
+test('every transition of the table is taken by some request, and no other is', () => {
+  const inTable = STEP_NAMES.flatMap((step) => {
+    const next: readonly string[] = TABLE[step].next;
+    return [...next, ...('waits' in TABLE[step] ? ['wait'] : [])].map((name) => `${step} -> ${name}`);
+  });
+  assert.deepEqual(Object.keys(TAKEN_BY).toSorted(), inTable.toSorted());
+  for (const [transition, run] of Object.entries(TAKEN_BY)) {
+    const world = new World();
+    run(world);
+    world.verify();
+    assert.ok(world.transitions.has(transition), transition);
+    assert.deepEqual(
+      [...world.transitions].filter((taken) => !inTable.includes(taken)),
+      [],
+    );
+  }
+});
+
+/** A step that throws. */
+const broken = (): never => {
+  throw new TypeError('secret of the implementation');
+};
+
+function assertAnswered500(world: World, step: string): void {
+  const client = world.clients.at(-1);
+  assert.ok(client);
+  assert.deepEqual([client.status, JSON.parse(client.text).code, client.state], [500, 'internal', 'ended'], step);
+  assert.doesNotMatch(client.text, /secret|step|TypeError/);
+  assert.equal(world.last.end, 'complete');
+  assert.deepEqual(
+    world.lines.filter(({ level }) => level === 'error').map(({ fields }) => 'step' in fields && fields.step),
+    [step],
+  );
+}
+
+for (const step of ['admit', 'route', 'lookUp', 'choose', 'fetch', 'store', 'respond'] as const) {
+  pipelineTest(
+    `when the step ${step} throws, the client gets one 500 and the log the reason`,
+    (world) => {
+      world.errorsExpected = true;
+      world.request();
+      if (world.calls.length > 0) world.call().answer(200, 'hello');
+      assertAnswered500(world, step);
+      assert.ok(world.calls.every(({ aborted }) => aborted));
+      assert.equal(world.cache.stats().objects, 0);
+    },
+    { steps: { [step]: broken } },
+  );
+}
+
+pipelineTest(
+  'when the step refresh throws, the client gets one 500, and what is stored stays',
+  (world) => {
+    world.errorsExpected = true;
+    storedAndExpired(world);
+    world.request();
+    world.call().head(304).end();
+    assertAnswered500(world, 'refresh');
+    assert.equal(world.cache.stats().objects, 1);
+  },
+  { steps: { refresh: broken } },
+);
+
+pipelineTest(
+  'when even the refusal throws, the connection is broken off',
+  (world) => {
+    world.errorsExpected = true;
+    const client = world.request({ host: 'other.example' });
+    assert.deepEqual([client.status, client.state, world.last.end], [0, 'aborted', 'edge-failed']);
+  },
+  { steps: { refuse: broken } },
+);
+
+const respondThenThrow: StepFunction<'respond'> = (x, engine) => {
+  STEPS.respond(x, engine);
+  throw new Error('too late for a 500');
+};
+
+pipelineTest(
+  'when a step throws after the answer has begun, the connection is broken off and nothing is stored',
+  (world) => {
+    world.errorsExpected = true;
+    const client = world.request();
+    const call = world.call().head(200, ETAG);
+    assert.deepEqual(
+      [client.status, client.state, world.last.end, call.aborted],
+      [200, 'aborted', 'edge-failed', true],
+    );
+    assert.equal(world.cache.stats().objects, 0);
+  },
+  { steps: { respond: respondThenThrow } },
+);
+
+pipelineTest('one request’s defect is not the next one’s', (world) => {
+  world.errorsExpected = true;
+  const { serving } = world;
+  world.serving = serving && { ...serving, isTrusted: broken };
+  const first = world.request({ fields: ['x-forwarded-for', '198.51.100.7'] });
+  assert.equal(first.status, 500);
+  world.serving = serving;
+  world.store();
+  assert.equal(world.request().status, 200);
+});
