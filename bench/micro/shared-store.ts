@@ -96,7 +96,8 @@ function hit(store: CacheStore, key: string): unknown {
   return entry;
 }
 
-const shared = (localBytes: number) => new SharedStore(allocateSharedStore({ maxBytes: MAX_BYTES }, 1, HASH_KEY), 0, { localBytes });
+const shared = (localBytes: number) =>
+  new SharedStore(allocateSharedStore({ maxBytes: MAX_BYTES }, 1, HASH_KEY), 0, { localBytes });
 const plain = filled(new MemoryStore({ maxBytes: MAX_BYTES }), 1024);
 const warm = filled(shared(64 * 1024 * 1024), 1024);
 const cold = filled(shared(1), 1024);

@@ -1,10 +1,10 @@
 // Counters that every thread adds to and the main thread reads. Each thread has a slice of its own and is the only one to write
 // to it, so adding is one addition to one double in memory that no other core writes; reading adds up the slices.
 //
-// A counter is found by its name, any string. A slice holds the names too: a thread that counts something new appends it and then
+// A counter is found by its name, any string; `Metrics` makes one of everything that it has to say about it. A slice holds the names too: a thread that counts something new appends it and then
 // raises the number of names, and whoever reads looks whether there are more than he knows. So nobody has to say beforehand what
 // will be counted, and a thread that takes the place of a dead one goes on where that one was.
-import type { Counter } from '../../../infra/runtime/metrics.ts';
+import { type Counter, type CounterSource, counterName } from '../../../infra/runtime/metrics.ts';
 
 export interface SharedCountersHandles {
   readonly threads: number;
@@ -13,8 +13,11 @@ export interface SharedCountersHandles {
   readonly memory: SharedArrayBuffer;
 }
 
-/** What is counted when the slice of a thread is full. */
-export const OVERFLOW = 'overflow';
+/** What is counted instead when the slice of a thread is full. */
+export const OVERFLOW = counterName(
+  'meridian_counters_overflow_total',
+  'Additions to counters that found no room in shared memory, and so are nowhere else.',
+);
 
 const DEFAULT_CAPACITY = 2048;
 /** For all names of a thread, for each counter. */
@@ -96,7 +99,7 @@ class Slice {
   }
 }
 
-export class SharedCounters {
+export class SharedCounters implements CounterSource {
   readonly #slices: readonly Slice[];
   readonly #own: Slice;
   readonly #counters = new Map<string, Counter>();
@@ -121,7 +124,6 @@ export class SharedCounters {
     const known = this.#counters.get(name);
     if (known) return known;
     const place = this.#own.append(name);
-    if (place === undefined) this.#add(this.#overflow, 1);
     const counter: Counter = {
       add: (by = 1) => this.#add(place ?? this.#overflow, by),
       value: () => this.value(name),
