@@ -155,10 +155,13 @@ export class RecordReader {
     const dateMs = this.#number() ?? 0;
     const initialAgeMs = this.#number() ?? 0;
     const lastModifiedMs = this.#number();
-    const vary: string[] = [];
-    for (let left = this.#count(); left > 0; left -= 1) vary.push(this.#name());
-    const fields: string[] = [];
-    for (let left = this.#count(); left > 0; left -= 1) fields.push(this.#name(), this.#string());
+    const vary = new Array<string>(this.#count());
+    for (let i = 0; i < vary.length; i += 1) vary[i] = this.#name();
+    const fields = new Array<string>(this.#count() * 2);
+    for (let i = 0; i < fields.length; i += 2) {
+      fields[i] = this.#name();
+      fields[i + 1] = this.#string();
+    }
     return {
       status,
       fields,

@@ -226,15 +226,16 @@ export class SharedStore implements CacheStore {
   #find(key: string): readonly CacheEntry[] {
     this.#hash.of(key);
     const { high, low } = this.#hash;
+    const keep = this.#local.isRecent(high, low);
     for (let tries = 0; tries < TRIES; tries += 1) {
-      const found = this.#read(key, high, low);
+      const found = this.#read(key, high, low, keep);
       if (found !== undefined) return found;
     }
-    return this.#attempt(() => this.#read(key, high, low)) ?? NOTHING;
+    return this.#attempt(() => this.#read(key, high, low, keep)) ?? NOTHING;
   }
 
   /** Undefined: something changed meanwhile. */
-  #read(key: string, high: number, low: number): readonly CacheEntry[] | undefined {
+  #read(key: string, high: number, low: number, keep: boolean): readonly CacheEntry[] | undefined {
     const slots = this.#slots;
     const bucket = slots.bucket(low);
     const sequence = slots.sequence(bucket);
@@ -247,38 +248,37 @@ export class SharedStore implements CacheStore {
       if (links % LINKS === 0 && !slots.unchanged(bucket, sequence)) return undefined;
       if (!slots.matches(slot, high, low)) continue;
       copies ??= [];
-      copies.push(this.#copy(slot));
+      copies.push(this.#copy(slot, keep));
     }
     if (!slots.unchanged(bucket, sequence)) return undefined;
-    return copies === undefined ? NOTHING : this.#unpack(key, copies, bucket, changes);
+    if (copies === undefined) return NOTHING;
+    const entries = this.#unpack(key, copies);
+    if (keep) this.#local.remember(key, entries, bucket, changes);
+    return entries;
   }
 
   /** Numbers that do not belong together copy bytes that do not; it is the sequence number that tells. */
-  #copy(slot: number): Copied {
+  #copy(slot: number, keep: boolean): Copied {
     const slots = this.#slots;
     const position = slots.position(slot);
     const bodyBytes = slots.bodyBytes(slot);
     const record = this.#ring.readText(this.#ring.after(position, bodyBytes), slots.recordBytes(slot));
-    const body = bodyBytes === 0 ? NO_BODY : this.#local.allocate(bodyBytes);
+    const body = bodyBytes === 0 ? NO_BODY : this.#local.allocate(bodyBytes, keep);
     this.#ring.read(position, body);
     return { slot, generation: slots.generation(slot), record, body };
   }
 
-  #unpack(key: string, copies: readonly Copied[], bucket: number, changes: number): readonly CacheEntry[] {
+  #unpack(key: string, copies: readonly Copied[]): readonly CacheEntry[] {
     const entries: SharedEntry[] = [];
-    let bytes = 0;
     // A chain has the newest first; a list, as others expect it, last.
     for (let i = copies.length - 1; i >= 0; i -= 1) {
       const copied = copies[i];
       const content = copied && this.#reader.read(copied.record, key);
       if (copied === undefined || content === undefined) continue;
       const size = copied.record.length + copied.body.length;
-      bytes += size;
       entries.push(new SharedEntry(content, copied.body, size, copied.slot, copied.generation));
     }
-    if (entries.length === 0) return NOTHING;
-    this.#local.remember(key, entries, bucket, changes, bytes);
-    return entries;
+    return entries.length === 0 ? NOTHING : entries;
   }
 
   #sweepSome(purged: (entry: Described) => boolean, budget: number): { cost: number; removed: number } {
