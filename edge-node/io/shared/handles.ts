@@ -56,7 +56,8 @@ const MAX_THREADS = 1024;
 
 /**
  * Memory for a shared store. The index takes 56 to 64 bytes for each of `maxObjects`, beside `maxBytes`; both are taken from the
- * system only as they fill. Throws a RangeError for a limit or a number of threads that makes no sense.
+ * system only as they fill. Throws a RangeError for a limit or a number of threads that makes no sense, or
+ * cannot be had.
  *
  * @param threads how many threads will use it, the main one among them
  * @param hashKey random, so that clients cannot know it
@@ -83,9 +84,17 @@ export function allocateSharedStore(
     hashKey,
     control: new SharedArrayBuffer(slice(threads) * Float64Array.BYTES_PER_ELEMENT),
     // One slot more than objects: what takes the place of another is there before the other goes.
-    index: new SharedArrayBuffer(slotTableBytes(buckets, complete.maxObjects + 1)),
-    arena: new SharedArrayBuffer(complete.maxBytes),
+    index: memory(slotTableBytes(buckets, complete.maxObjects + 1), 'index'),
+    arena: memory(complete.maxBytes, 'contents'),
   };
+}
+
+function memory(bytes: number, what: string): SharedArrayBuffer {
+  try {
+    return new SharedArrayBuffer(bytes);
+  } catch (cause) {
+    throw new RangeError(`the cache's ${what} cannot have ${bytes} bytes of memory; give the cache fewer`, { cause });
+  }
 }
 
 if (TABLE + TABLE_CONTROLS > TOTALS * 2) throw new Error('the control numbers of the slot table reach into the totals');

@@ -44,7 +44,11 @@ export class LocalTier {
   #chunk = Buffer.alloc(0);
   #chunkUsed = 0;
 
+  /** Throws a RangeError for a number of bytes that makes no sense; 0: nothing is kept. */
   constructor(maxBytes: number) {
+    if (!Number.isSafeInteger(maxBytes) || maxBytes < 0) {
+      throw new RangeError(`bytes of the cache that a thread keeps: expected a whole number, found ${maxBytes}`);
+    }
     this.#maxBytes = maxBytes;
     this.maxListBytes = Math.floor(maxBytes / SEGMENTS);
     this.#chunkBytes = Math.min(MAX_CHUNK, this.maxListBytes);

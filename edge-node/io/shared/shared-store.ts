@@ -1,9 +1,9 @@
 // One cache for all threads of the process, in shared memory. Each thread makes a SharedStore over the same handles.
 //
 // Changes (record-log.ts) take the lock, for microseconds. Looking up does not: bytes are copied out, and used if the sequence
-// number of their bucket says that nothing was changed meanwhile (slot-table.ts). What a thread has read it keeps
+// number of their bucket says that nothing was changed meanwhile (slot-table.ts). What a thread reads often it keeps
 // (local-tier.ts) and uses for as long as the bucket's number of changes is the same: such a hit is a look-up in a map and one
-// load, and whatever any thread removes, replaces or refreshes is gone for all threads at once.
+// load, and whatever any thread removes, replaces or refreshes is gone for all threads at once. See docs/adr/0007.
 import type {
   CacheEntry,
   CacheStore,

@@ -37,7 +37,7 @@ function job(limits: Partial<StoreLimits>, over: Partial<StoreWork>): StoreWork 
     thread: 0,
     threads: 3,
     seed: 1,
-    operations: 10_000,
+    operations: 8_000,
     keys,
     maxBody: 3_000,
     localBytes: 1024 * 1024,

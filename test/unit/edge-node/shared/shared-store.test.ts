@@ -284,11 +284,13 @@ describe('what a thread keeps', () => {
   });
 });
 
-test('a store of another number of threads is refused', () => {
+test('numbers that make no sense are refused', () => {
   for (const bad of [0, -1, 1.5, Number.NaN]) assert.throws(() => allocateSharedStore({}, bad, KEY), RangeError);
   const handles = allocateSharedStore({ maxBytes: 10_000 }, 2, KEY);
   for (const bad of [-1, 2, 0.5]) assert.throws(() => new SharedStore(handles, bad), /expected 0 to 1/);
   assert.throws(() => allocateSharedStore({ maxObjects: 2 ** 40 }, 1, KEY), /maxObjects/);
+  assert.throws(() => allocateSharedStore({ maxBytes: 2 ** 52 }, 1, KEY), /cannot have 4503599627370496 bytes/);
+  for (const bad of [-1, 0.5]) assert.throws(() => new SharedStore(handles, 0, { localBytes: bad }), RangeError);
 });
 
 test('a poor hash makes a slow store, not a wrong one', () => {
