@@ -1,5 +1,6 @@
 // One edge node: joins the parts, starts them in order, stops them in reverse. The only file of the edge that sees all of it.
 import { randomUUID } from 'node:crypto';
+import type { Socket } from 'node:net';
 import path from 'node:path';
 import { openGeo } from '../geo/database.ts';
 import type { Clock } from '../infra/runtime/clock.ts';
@@ -18,10 +19,11 @@ import { OriginOrder } from './decide/order.ts';
 import { AccessLog } from './io/access-log.ts';
 import { accessRecord } from './io/access-record.ts';
 import { type Readiness, startAdminServer } from './io/admin-server.ts';
+import { loadCertificates } from './io/certificates.ts';
 import { ControlStream } from './io/control-stream.ts';
 import { guardedConnector, guardedLookup } from './io/guarded-lookup.ts';
+import { type Listener, listenHttp1 } from './io/http1/listener.ts';
 import { CountingLedger } from './io/ledger.ts';
-import { listen } from './io/listener.ts';
 import { MemoryStore } from './io/memory-store.ts';
 import { OriginClient } from './io/origin-client.ts';
 import { httpProbe } from './io/probe.ts';
@@ -29,6 +31,7 @@ import { Prober } from './io/prober.ts';
 import { SnapshotApplier } from './io/snapshot-applier.ts';
 import { SnapshotFile } from './io/snapshot-file.ts';
 import { Sweeper } from './io/sweeper.ts';
+import { listenTls, type TlsEvents, type TlsListener } from './io/tls-listener.ts';
 import { trustedProxies } from './io/trusted-proxies.ts';
 import { Exchange } from './pipeline/exchange.ts';
 import { explain } from './pipeline/explain.ts';
@@ -44,6 +47,8 @@ export interface EdgeOptions {
   /** "host:port" for clients, and for `/healthz`, `/readyz`, `/metrics`. Port 0: any free one. */
   readonly listen: string;
   readonly adminListen: string;
+  /** Serve https, too: "host:port", and the folder of the certificates. */
+  readonly tls?: { readonly listen: string; readonly certificates: string };
   /** Holds the last good snapshot. */
   readonly dataDir: string;
   /** MaxMind DB files; default: DB-IP's city data. Empty: clients are taken to be where the edge is. */
@@ -62,6 +67,7 @@ export interface EdgeOptions {
 export interface Edge {
   readonly port: number;
   readonly adminPort: number;
+  readonly tlsPort: number | undefined;
   /** Answers what is in flight, then closes. */
   stop(): Promise<void>;
 }
@@ -193,20 +199,26 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
 
     const engine = createEngine(ports, STEPS);
     const refused = 'Requests and fields that the listener refused, by reason.';
-    const listener = await listen(address(options.listen, 'the listening address'), {
+    const events: TlsEvents = {
       onExchange: (client) => engine.start(new Exchange(client, clock.monotonic())),
       onRefused: (reason, detail) => {
         metrics.counter('meridian_listener_refused_total', refused, { reason }).add();
         log.debug({ reason, detail }, 'refused by the listener');
       },
+    };
+    const listener = await listenHttp1(address(options.listen, 'the listening address'), events, clock);
+    let secure: TlsListener | undefined;
+    // At once: the first closes what the second handed over to it.
+    lifecycle.onStop('listeners', async () => {
+      await Promise.all([listener.stop(clock, STOP_GRACE_MS), secure?.stop(STOP_GRACE_MS)]);
     });
-    lifecycle.onStop('listener', () => listener.stop(clock, STOP_GRACE_MS));
+    secure = options.tls && (await startTls(options.tls, listener, events, options));
     control?.start();
     lifecycle.onStop('control stream', async () => {
       control?.stop();
       await snapshots.idle();
     });
-    return { port: listener.port, adminPort: admin.port, stop: () => lifecycle.stop() };
+    return { port: listener.port, adminPort: admin.port, tlsPort: secure?.port, stop: () => lifecycle.stop() };
   }
 }
 
@@ -215,6 +227,19 @@ async function openAccessLog(options: EdgeOptions, metrics: Metrics): Promise<Ac
   if (accessLog === 'off') return undefined;
   const destination = accessLog === '-' ? 1 : accessLog;
   return AccessLog.open({ edge: name, destination, sample: 1 }, { clock, random, log, metrics });
+}
+
+async function startTls(
+  { listen: text, certificates: folder }: NonNullable<EdgeOptions['tls']>,
+  listener: Listener,
+  events: TlsEvents,
+  { clock, log }: EdgeOptions,
+): Promise<TlsListener> {
+  const certificates = await loadCertificates(folder, clock.now());
+  for (const warning of certificates.warnings) log.warn({}, warning);
+  log.info({ names: certificates.names.length }, 'certificates are loaded');
+  const onHttp1 = (socket: Socket): void => listener.serve(socket);
+  return await listenTls({ ...address(text, 'the address for TLS'), certificates, events, onHttp1, clock });
 }
 
 function gauges(metrics: Metrics, cache: MemoryStore, serving: () => Serving | undefined): void {

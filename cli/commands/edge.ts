@@ -3,7 +3,7 @@ import path from 'node:path';
 import { createLog } from '../../infra/runtime/log.ts';
 import { loadConfig } from '../config/load.ts';
 import { describeProblems } from './apply.ts';
-import { type Command, EXIT, UsageError } from './command.ts';
+import { type Arguments, type Command, EXIT, UsageError } from './command.ts';
 import { makeFolder } from './control-plane.ts';
 import { LOG_LEVELS, LOG_OPTION, serve } from './serve.ts';
 import { choiceOption, endpoint, given, noMore, sizeOption } from './values.ts';
@@ -38,6 +38,20 @@ export const command: Command = {
       default: '127.0.0.1:8080',
       env: 'MERIDIAN_LISTEN',
       doc: 'Where clients connect.',
+    },
+    'tls-listen': {
+      type: 'string',
+      value: 'HOST:PORT',
+      env: 'MERIDIAN_TLS_LISTEN',
+      doc: 'Where clients connect for https, by HTTP/2 or HTTP/1.1. Needs --certificates.',
+    },
+    certificates: {
+      type: 'string',
+      value: 'DIR',
+      env: 'MERIDIAN_CERTIFICATES',
+      doc:
+        'Folder of NAME.crt (the chain, leaf first) and NAME.key files, both PEM; each connection gets the certificate that ' +
+        'covers the name it asks for. Read at the start.',
     },
     'admin-listen': {
       type: 'string',
@@ -106,6 +120,7 @@ export const command: Command = {
             .map((text) => endpoint(args, 'control', text, 'dial'))
         : [];
     const listen = endpoint(args, 'listen', given(args, 'listen'), 'listen');
+    const tls = tlsOptions(args);
     const adminListen = endpoint(args, 'admin-listen', given(args, 'admin-listen'), 'listen');
     const cacheBytes = sizeOption(args, 'cache-bytes');
     const geoFiles = [...args.list('geo-db')];
@@ -123,6 +138,7 @@ export const command: Command = {
         control,
         listen,
         adminListen,
+        ...(tls && { tls }),
         dataDir,
         ...(geoFiles.length > 0 && { geoFiles }),
         cacheBytes,
@@ -132,7 +148,20 @@ export const command: Command = {
         clock: io.clock,
         random: io.random,
       });
-      return { ports: { port: edge.port, adminPort: edge.adminPort }, stop: () => edge.stop() };
+      const { port, adminPort, tlsPort } = edge;
+      return { ports: { port, adminPort, ...(tlsPort !== undefined && { tlsPort }) }, stop: () => edge.stop() };
     });
   },
 };
+
+function tlsOptions(args: Arguments): { listen: string; certificates: string } | undefined {
+  const listen = args.text('tls-listen');
+  const certificates = args.text('certificates');
+  if (listen !== undefined && certificates !== undefined) {
+    return { listen: endpoint(args, 'tls-listen', listen, 'listen'), certificates };
+  }
+  if (listen !== undefined)
+    throw new UsageError('--tls-listen needs --certificates: a folder of NAME.crt and NAME.key');
+  if (certificates !== undefined) throw new UsageError('--certificates needs --tls-listen: where to serve https');
+  return undefined;
+}

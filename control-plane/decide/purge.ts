@@ -72,7 +72,7 @@ function trim(log: PurgeLog, added: number): Operation[] {
 }
 
 /** Undefined when it may be accepted; else a sentence with the place. */
-export function purgeProblem(asked: PurgeAsked): string | undefined {
+function purgeProblem(asked: PurgeAsked): string | undefined {
   const { targets, idempotencyKey } = asked;
   if (idempotencyKey.length > LIMITS.idempotencyKeyLength) {
     return `idempotency_key: longer than ${LIMITS.idempotencyKeyLength} characters`;

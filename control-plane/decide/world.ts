@@ -146,7 +146,7 @@ function carryLog(
 }
 
 /** `/meridian/purges/head`'s value. Throws when it is something else. */
-export function decodeSequence(text: string): number {
+function decodeSequence(text: string): number {
   const json: unknown = JSON.parse(text);
   if (typeof json === 'object' && json !== null && 'sequence' in json && Number.isSafeInteger(json.sequence)) {
     return Number(json.sequence);

@@ -10,9 +10,11 @@ export interface RequestHead {
   /** As on the request line. */
   readonly target: string;
   readonly fields: FieldList;
-  /** The minor version of HTTP/1: 0 or 1. */
-  readonly minor: number;
+  /** The version of HTTP that it was received by. */
+  readonly version: '1.0' | '1.1' | '2';
   readonly scheme: 'http' | 'https';
+  /** What the connection was made for: the name in the client's TLS greeting (RFC 6066 section 3), in lower case. */
+  readonly sni: string | undefined;
   /** Address of the peer of the connection. */
   readonly peer: string;
   /** Whether a body follows (or may follow) the head. */
@@ -42,7 +44,7 @@ export function admit(request: RequestHead, loopToken: string): Admission {
   if (!METHODS.has(request.method)) return refuse('method-not-allowed', `method ${request.method.slice(0, 32)}`);
   if (request.target.length > MAX_TARGET) return refuse('target-too-long', `${request.target.length} characters`);
   const hosts = countField(request.fields, 'host');
-  if (hosts > 1 || (hosts === 0 && request.minor > 0)) return refuse('malformed-host', `${hosts} Host fields`);
+  if (hosts > 1 || (hosts === 0 && request.version !== '1.0')) return refuse('malformed-host', `${hosts} Host fields`);
   let authority = field(request.fields, 'host') ?? '';
   let target = request.target;
   if (!target.startsWith('/')) {
@@ -58,6 +60,11 @@ export function admit(request: RequestHead, loopToken: string): Admission {
   }
   const host = parseAuthority(authority);
   if (host.kind === 'malformed') return refuse('malformed-host', host.detail);
+  // A client that has learned from our address and certificate that one connection would do for two hosts takes 421 as the
+  // word to open another for the second (RFC 9113 section 9.1.2), and the certificate, limits and rules of each host hold.
+  if (request.sni !== undefined && request.sni !== host.host) {
+    return refuse('misdirected', `${host.host} on a connection for ${request.sni}`);
+  }
   const canonical = canonicalTarget(target);
   if (canonical.kind === 'malformed') return refuse('malformed-target', canonical.detail);
   if (canonical.target.length > MAX_TARGET) return refuse('target-too-long', 'too long once it is escaped');

@@ -6,6 +6,7 @@ import { combinedField, type FieldList, listMembers } from './fields.ts';
 /** RFC 9110 section 7.6.1, with the older fields that still occur. */
 const HOP_BY_HOP: ReadonlySet<string> = new Set([
   'connection',
+  'http2-settings',
   'keep-alive',
   'proxy-authenticate',
   'proxy-authorization',
@@ -96,7 +97,7 @@ export function forwardRequestFields(request: RequestHead, context: ForwardConte
   for (const part of context.conditions) out.push(part);
   const via = combinedField(fields, 'via');
   const loop = combinedField(fields, 'cdn-loop');
-  const received = `1.${request.minor} ${context.edge}`;
+  const received = `${request.version} ${context.edge}`;
   out.push('via', via === undefined ? received : `${via}, ${received}`);
   out.push('cdn-loop', loop === undefined ? loopToken(context.edge) : `${loop}, ${loopToken(context.edge)}`);
   out.push('x-forwarded-for', context.forwardedFor);

@@ -136,12 +136,15 @@ export class AccessLog {
     this.#flusher.cancel();
     this.#write(this.#records);
     this.#records = [];
-    if (this.#broken) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#destination.once('close', resolve);
-    this.#destination.once('error', () => resolve());
-    this.#destination.end();
-    await promise;
+    if (!this.#broken) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#destination.once('close', resolve);
+      this.#destination.once('error', () => resolve());
+      this.#destination.end();
+      await promise;
+    }
+    // What cannot be written is given up: left open, it would be tried again, for ever, when the process exits.
+    this.#destination.destroy();
   }
 
   #schedule(): void {

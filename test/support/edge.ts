@@ -9,7 +9,8 @@ import type { FieldList } from '../../edge-node/decide/fields.ts';
 import { HealthTable } from '../../edge-node/decide/health.ts';
 import { OriginOrder } from '../../edge-node/decide/order.ts';
 import { guardedConnector, guardedLookup } from '../../edge-node/io/guarded-lookup.ts';
-import { DEFAULT_LISTENER_LIMITS, type Listener, type ListenerLimits, listen } from '../../edge-node/io/listener.ts';
+import { type Listener, type ListenerEvents, listenHttp1 } from '../../edge-node/io/http1/listener.ts';
+import { DEFAULT_HTTP1_LIMITS, type Http1Limits } from '../../edge-node/io/http1/shared.ts';
 import { MemoryStore } from '../../edge-node/io/memory-store.ts';
 import { OriginClient } from '../../edge-node/io/origin-client.ts';
 import { Exchange } from '../../edge-node/pipeline/exchange.ts';
@@ -59,6 +60,8 @@ export async function startOrigin(
 export interface TestEdge {
   readonly port: number;
   readonly listener: Listener;
+  /** For another listener on the same data path. */
+  readonly events: ListenerEvents;
   readonly cache: MemoryStore;
   readonly barrier: PurgeBarrier;
   /** How exchanges ended, in that order. */
@@ -70,7 +73,7 @@ export interface TestEdge {
 /** `origins`: addresses by name. */
 export async function startEdge(
   origins: Readonly<Record<string, string>>,
-  limits: Partial<ListenerLimits> = {},
+  limits: Partial<Http1Limits> = {},
 ): Promise<TestEdge> {
   const snapshot = compileSnapshot({ ...snapshotOf(1), pools: [poolOf(origins)] }, 'edge-1');
   const lookup = guardedLookup();
@@ -101,17 +104,17 @@ export async function startEdge(
     ledger: { record: (_exchange, end) => ends.push(end) },
   };
   const engine = createEngine(ports, STEPS);
-  const listener = await listen(
-    { host: '127.0.0.1', port: 0 },
-    {
-      onExchange: (end) => engine.start(new Exchange(end, systemClock.monotonic())),
-      onRefused: (code, detail) => refused.push(`${code}: ${detail}`),
-    },
-    { ...DEFAULT_LISTENER_LIMITS, ...limits },
-  );
+  const events: ListenerEvents = {
+    onExchange: (end) => engine.start(new Exchange(end, systemClock.monotonic())),
+    onRefused: (code, detail) => refused.push(`${code}: ${detail}`),
+  };
+  const listener = await listenHttp1({ host: '127.0.0.1', port: 0 }, events, systemClock, {
+    ...DEFAULT_HTTP1_LIMITS,
+    ...limits,
+  });
   after(async () => {
     await listener.stop(systemClock, 0);
     await client.close();
   });
-  return { port: listener.port, listener, cache, barrier, ends, refused };
+  return { port: listener.port, listener, events, cache, barrier, ends, refused };
 }

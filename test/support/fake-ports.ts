@@ -6,7 +6,7 @@ import { type FieldList, field } from '../../edge-node/decide/fields.ts';
 import type { OriginFailure } from '../../edge-node/decide/retry.ts';
 import type { ClientPort, OriginCall, OriginHandler, OriginRequest, RequestBody } from '../../edge-node/ports.ts';
 
-export interface RequestOptions extends Partial<Pick<RequestHead, 'method' | 'target' | 'minor' | 'peer'>> {
+export interface RequestOptions extends Partial<Pick<RequestHead, 'method' | 'target' | 'version' | 'peer'>> {
   readonly host?: string;
   /** After Host. */
   readonly fields?: FieldList;
@@ -36,8 +36,9 @@ export class FakeClient implements ClientPort {
     this.request = {
       method: 'GET',
       target: '/',
-      minor: 1,
+      version: '1.1',
       scheme: 'http',
+      sni: undefined,
       peer: '192.0.2.1',
       hasBody: body !== undefined,
       fields: ['host', host, ...fields],

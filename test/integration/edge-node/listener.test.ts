@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import type http from 'node:http';
 import { test } from 'node:test';
 import { combinedField, countField, field } from '../../../edge-node/decide/fields.ts';
-import { listen } from '../../../edge-node/io/listener.ts';
+import { listenHttp1 } from '../../../edge-node/io/http1/listener.ts';
 import { systemClock } from '../../../infra/runtime/clock.ts';
 import { startEdge, startOrigin } from '../../support/edge.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
@@ -88,12 +88,13 @@ test('Connection: close ends the connection after the answer', async () => {
   await client.closed();
 });
 
-test('pipelined requests are answered in their order, however long the first takes', async () => {
+test('pipelined requests are answered in their order, one after another', async () => {
   const client = await RawClient.connect(edge.port);
   client.send(request('GET', '/wait/first') + request('GET', '/length/a') + request('GET', '/wait/third'));
-  (await held('/wait/third')).end('third');
+  const first = await held('/wait/first');
   assert.equal(client.unread, '');
-  (await held('/wait/first')).end('first');
+  first.end('first');
+  (await held('/wait/third')).end('third');
   const bodies = [await client.response(), await client.response(), await client.response()].map(({ body }) => body);
   assert.deepEqual(bodies, ['first', 'hello', 'third']);
   client.destroy();
@@ -218,7 +219,7 @@ test('an origin that breaks off breaks off the client’s answer', async () => {
 });
 
 test('heads and bodies that are slow to come: 408 and closed', async () => {
-  const quick = await startEdge({ london: origin.address }, { headMs: 100, requestMs: 200 });
+  const quick = await startEdge({ london: origin.address }, { headMs: 100, bodyMs: 300 });
   const [head, body] = await Promise.all([1, 2].map(() => RawClient.connect(quick.port)));
   head?.send('GET / HTTP/1.1\r\nHost: demo.example\r\n');
   body?.send(`${request('POST', '/wait/body', 'Content-Length: 10')}hello`);
@@ -248,8 +249,14 @@ test('connections beyond the limit are closed and counted', async () => {
 
 test('a port that is in use, or an address that is not ours, is refused with what to do', async () => {
   const events = { onExchange: () => undefined, onRefused: () => undefined };
-  await assert.rejects(listen({ host: '127.0.0.1', port: edge.port }, events), /the port is in use; stop what uses it/);
-  await assert.rejects(listen({ host: '192.0.2.1', port: 0 }, events), /cannot listen on 192\.0\.2\.1:0: /);
+  await assert.rejects(
+    listenHttp1({ host: '127.0.0.1', port: edge.port }, events, systemClock),
+    /the port is in use; stop what uses it/,
+  );
+  await assert.rejects(
+    listenHttp1({ host: '192.0.2.1', port: 0 }, events, systemClock),
+    /cannot listen on 192\.0\.2\.1:0: /,
+  );
 });
 
 test('a stop finishes what is in flight, closes what is idle and takes nothing new', async () => {

@@ -35,9 +35,9 @@ test('the methods of HTTP are taken, but no tunnels, no traces and none that nob
 test('HTTP/1.1 needs one Host, HTTP/1.0 at least something to go by', () => {
   assert.equal(outcome(head({ host: [] })), 'malformed-host');
   assert.equal(outcome(head({ host: ['a', 'a'] })), 'malformed-host');
-  assert.equal(outcome(head({ host: ['a', 'b'], minor: 0 })), 'malformed-host');
-  assert.equal(outcome(head({ host: [], minor: 0 })), 'malformed-host');
-  assert.equal(outcome(head({ host: [], minor: 0, target: 'http://a/' })), 'a /');
+  assert.equal(outcome(head({ host: ['a', 'b'], version: '1.0' })), 'malformed-host');
+  assert.equal(outcome(head({ host: [], version: '1.0' })), 'malformed-host');
+  assert.equal(outcome(head({ host: [], version: '1.0', target: 'http://a/' })), 'a /');
 });
 
 test('a Host that is no hostname is refused', () => {
@@ -53,6 +53,17 @@ test('the canonical hostname is in lower case, without a final dot and without t
   assert.equal(outcome(head({ host: ['demo.example:443'], scheme: 'https' })), 'demo.example /');
   assert.equal(outcome(head({ host: ['demo.example:8080'] })), 'demo.example:8080 /');
   assert.equal(outcome(head({ host: ['[::1]:8080'] })), '[::1]:8080 /');
+});
+
+test('a host other than the one that the connection was made for is misdirected', () => {
+  const secure = { scheme: 'https', sni: 'demo.example' } as const;
+  assert.equal(outcome(head(secure)), 'demo.example /');
+  assert.equal(outcome(head({ ...secure, host: ['Demo.Example.:443'] })), 'demo.example /');
+  assert.equal(outcome(head({ ...secure, host: ['demo.example:8443'] })), 'demo.example:8443 /');
+  assert.equal(outcome(head({ ...secure, host: ['other.example'] })), 'misdirected');
+  assert.equal(outcome(head({ ...secure, target: 'https://other.example/' })), 'misdirected');
+  assert.equal(outcome(head({ ...secure, sni: undefined, host: ['other.example'] })), 'other.example /');
+  assert.equal(FAILURES.misdirected.status, 421);
 });
 
 test('the target becomes canonical before anyone looks at it', () => {

@@ -100,9 +100,19 @@ test('the chain in X-Forwarded-For is that of a trusted peer, and starts anew be
 });
 
 test('Via and CDN-Loop grow by this edge', () => {
-  const request = head({ minor: 0 }, ['via', '1.1 a', 'cdn-loop', 'other', 'via', '2 b', 'cdn-loop', 'third;x=1']);
+  const request = head({ version: '1.0' }, [
+    'via',
+    '1.1 a',
+    'cdn-loop',
+    'other',
+    'via',
+    '2 b',
+    'cdn-loop',
+    'third;x=1',
+  ]);
   const out = forwardRequestFields(request, CONTEXT);
   assert.equal(combinedField(out, 'via'), '1.1 a, 2 b, 1.0 edge-1');
+  assert.equal(combinedField(forwardRequestFields(head({ version: '2' }), CONTEXT), 'via'), '2 edge-1');
   assert.equal(combinedField(out, 'cdn-loop'), `other, third;x=1, ${loopToken('edge-1')}`);
   assert.equal(countField(out, 'via') + countField(out, 'cdn-loop'), 2);
 });

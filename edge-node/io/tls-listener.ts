@@ -1,0 +1,130 @@
+// TLS from clients: certificates by SNI, then HTTP/2 or HTTP/1.1 as ALPN chose (RFC 7301). TLS 1.2 and up, with forward secrecy
+// and authenticated encryption alone, so that no suite is one that RFC 9113 appendix A forbids to HTTP/2.
+
+import { constants, randomBytes } from 'node:crypto';
+import type { AddressInfo, Socket } from 'node:net';
+import tls, { type TLSSocket } from 'node:tls';
+import type { Clock } from '../../infra/runtime/clock.ts';
+import type { Certificates } from './certificates.ts';
+import { Http2Connection } from './http2/connection.ts';
+import {
+  DEFAULT_HTTP2_LIMITS,
+  type Http2Events,
+  type Http2Limits,
+  type Http2Refusal,
+  Http2Shared,
+} from './http2/shared.ts';
+import { listenError } from './sockets.ts';
+
+export interface TlsLimits {
+  /** From the connection's first byte to the end of its handshake, milliseconds. */
+  readonly handshakeMs: number;
+  readonly connections: number;
+}
+
+export const DEFAULT_TLS_LIMITS: TlsLimits = { handshakeMs: 10_000, connections: 10_000 };
+
+export interface TlsEvents extends Http2Events {
+  onRefused(
+    reason: Http2Refusal | 'too-many-connections' | 'tls-handshake' | 'unknown-server-name',
+    detail: string,
+  ): void;
+}
+
+export interface TlsListenerOptions {
+  readonly host: string;
+  /** 0: any free one. */
+  readonly port: number;
+  /** Several processes or threads accept on the same port. */
+  readonly reusePort?: boolean;
+  readonly certificates: Certificates;
+  /** 48 random bytes, the same for all threads that share a port: a session begun at one is then resumed at any. */
+  readonly ticketKeys?: Buffer;
+  readonly events: TlsEvents;
+  /** Takes over a connection that is to speak HTTP/1.1; half-open as in RFC 9112 section 9.6. */
+  onHttp1(socket: TLSSocket): void;
+  readonly clock: Clock;
+  readonly limits?: TlsLimits;
+  readonly http2Limits?: Http2Limits;
+}
+
+export interface TlsListener {
+  readonly port: number;
+  /**
+   * Stops accepting; GOAWAY on HTTP/2 connections, which close after their last answer. Whoever took over the others has to
+   * close them. What is left after `graceMs` is broken off.
+   */
+  stop(graceMs: number): Promise<void>;
+}
+
+const CIPHERS = [
+  'TLS_AES_128_GCM_SHA256',
+  'TLS_AES_256_GCM_SHA384',
+  'TLS_CHACHA20_POLY1305_SHA256',
+  'ECDHE-ECDSA-AES128-GCM-SHA256',
+  'ECDHE-RSA-AES128-GCM-SHA256',
+  'ECDHE-ECDSA-AES256-GCM-SHA384',
+  'ECDHE-RSA-AES256-GCM-SHA384',
+  'ECDHE-ECDSA-CHACHA20-POLY1305',
+  'ECDHE-RSA-CHACHA20-POLY1305',
+].join(':');
+
+class UnknownServerName extends Error {}
+
+/** Rejects with a sentence that says what to do when the address cannot be had. */
+export function listenTls(options: TlsListenerOptions): Promise<TlsListener> {
+  const { host, port, reusePort = false, certificates, events, clock, limits = DEFAULT_TLS_LIMITS } = options;
+  const http2 = new Http2Shared(clock, events, options.http2Limits ?? DEFAULT_HTTP2_LIMITS);
+  const sockets = new Set<Socket>();
+  const server = tls.createServer({
+    ...certificates.fallback,
+    ALPNProtocols: ['h2', 'http/1.1'],
+    SNICallback(name, done) {
+      const context = certificates.find(name);
+      done(context === undefined ? new UnknownServerName(name) : null, context);
+    },
+    minVersion: 'TLSv1.2',
+    ciphers: CIPHERS,
+    secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
+    handshakeTimeout: limits.handshakeMs,
+    ticketKeys: options.ticketKeys ?? randomBytes(48),
+    // By default made of the command line, which differs between threads and versions.
+    sessionIdContext: 'meridian',
+    allowHalfOpen: true,
+    noDelay: true,
+  });
+  server.maxConnections = limits.connections;
+  server.on('drop', () => events.onRefused('too-many-connections', `more than ${limits.connections} connections`));
+  server.on('connection', (socket) => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+  });
+  server.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
+    if (error instanceof UnknownServerName) events.onRefused('unknown-server-name', error.message);
+    // A client that is simply gone is not at fault.
+    else if (error.code !== 'ECONNRESET') events.onRefused('tls-handshake', `${error.code}: ${error.message}`);
+    socket.destroy();
+  });
+  server.on('secureConnection', (socket) => {
+    if (socket.alpnProtocol === 'h2') new Http2Connection(socket, http2);
+    else options.onHttp1(socket);
+  });
+  return new Promise((resolve, reject) => {
+    server.once('error', (error) => reject(listenError(error, { host, port })));
+    server.listen({ host, port, reusePort, backlog: 1_024 }, () => {
+      resolve({ port: (server.address() as AddressInfo).port, stop });
+    });
+  });
+
+  async function stop(graceMs: number): Promise<void> {
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    for (const connection of http2.connections) connection.retire();
+    const timer = clock.after(graceMs, () => {
+      for (const connection of http2.connections) connection.break();
+      for (const socket of sockets) socket.destroy();
+    });
+    await closed;
+    timer.cancel();
+    http2.stop();
+  }
+}

@@ -1,0 +1,21 @@
+// A self-signed certificate for tests on the loopback interface. Its key is public, so nothing may trust it.
+
+export const KEY = `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgYvGqTyuOghmyKB/s
+soZuOsCznuzptd1YVoTRpKD5K7+hRANCAAQTykOvdzy1s01mtkm+IIbRJhsKjlpV
+vbdCdD/OtEUH5CoHHyFL1T/F52TLLHqqt0eGN7/Y+VBVpineuMqLX3TT
+-----END PRIVATE KEY-----
+`;
+
+export const CERTIFICATE = `-----BEGIN CERTIFICATE-----
+MIIBmjCCAUGgAwIBAgIUZkPopFJdTO/Bsrah7GOU60rWnHcwCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyNDA0MjI1N1oYDzIxMjYxMDMx
+MDQyMjU3WjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAAQTykOvdzy1s01mtkm+IIbRJhsKjlpVvbdCdD/OtEUH5CoHHyFL1T/F
+52TLLHqqt0eGN7/Y+VBVpineuMqLX3TTo28wbTAdBgNVHQ4EFgQUtBmU1ddd89Bk
++7wMmWcgxrdF1McwHwYDVR0jBBgwFoAUtBmU1ddd89Bk+7wMmWcgxrdF1McwDwYD
+VR0TAQH/BAUwAwEB/zAaBgNVHREEEzARgglsb2NhbGhvc3SHBH8AAAEwCgYIKoZI
+zj0EAwIDRwAwRAIgZ/kSJyM98d+3tbfaDuJp0NDwcvoc8INIZVvkrgM1Go4CIB+a
+tRxyZcgRsa+tFNd63RpnrG7cp6S8L52mQb6P2rZ/
+-----END CERTIFICATE-----
+`;
