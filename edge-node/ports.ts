@@ -4,7 +4,7 @@ import type { Clock } from '../infra/runtime/clock.ts';
 import type { Log } from '../infra/runtime/log.ts';
 import type { Random } from '../infra/runtime/random.ts';
 import type { Admitted, RequestHead } from './decide/admit.ts';
-import type { PurgeBarrier } from './decide/barrier.ts';
+import type { Barrier } from './decide/barrier.ts';
 import type { CacheStore } from './decide/cache/entry.ts';
 import type { CompiledOrigin, CompiledSite, CompiledSnapshot } from './decide/compile.ts';
 import type { Failure } from './decide/errors.ts';
@@ -122,8 +122,8 @@ export interface Ports {
   serving(): Serving | undefined;
   locate(address: string): Place;
   readonly cache: CacheStore;
-  readonly barrier: PurgeBarrier;
-  readonly health: HealthTable;
+  readonly barrier: Barrier;
+  readonly health: Pick<HealthTable, 'status'>;
   readonly origins: OriginPort;
   readonly ledger: Ledger;
 }

@@ -5,6 +5,25 @@
 import type { Purge } from '../../proto/gen/meridian/v1/purge.ts';
 import { purgeName } from './cache/key.ts';
 
+/** What has been purged, as a request sees it. */
+export interface Barrier {
+  /** Purges applied so far, by this process. To be read when a request to an origin is sent, and kept with its answer. */
+  readonly current: number;
+  /**
+   * Whether what was requested at `entryBarrier` has been purged since. `host`: lower case, without a port; `target`:
+   * `purgeName` of the URL.
+   */
+  covers(entryBarrier: number, host: string, target: string): boolean;
+}
+
+/** ... and as purges reach it. */
+export interface RaisableBarrier extends Barrier {
+  /** Everything stored or requested so far that a target covers is purged from now on. */
+  apply(purge: Purge): void;
+  /** Everything stored or requested so far is purged from now on. */
+  reset(): void;
+}
+
 export interface BarrierLimits {
   /** Records of purged URLs, at least 1. */
   readonly urls: number;
@@ -21,7 +40,7 @@ export interface BarrierStats {
 
 const DEFAULT_LIMITS: BarrierLimits = { urls: 100_000, hosts: 10_000 };
 
-export class PurgeBarrier {
+export class PurgeBarrier implements RaisableBarrier {
   readonly #limits: BarrierLimits;
   #current = 0;
   #all = 0;
@@ -34,12 +53,10 @@ export class PurgeBarrier {
     this.#limits = { ...DEFAULT_LIMITS, ...limits };
   }
 
-  /** Purges applied so far, by this process. To be read when a request to an origin is sent, and kept with its answer. */
   get current(): number {
     return this.#current;
   }
 
-  /** Everything stored or requested so far that a target covers is purged from now on. */
   apply(purge: Purge): void {
     this.#current += 1;
     for (const { target } of purge.targets) {
@@ -58,16 +75,11 @@ export class PurgeBarrier {
     }
   }
 
-  /** Everything stored or requested so far is purged from now on. */
   reset(): void {
     this.#current += 1;
     this.#raiseAll();
   }
 
-  /**
-   * Whether what was requested at `entryBarrier` has been purged since. `host`: lower case, without a port; `target`:
-   * `purgeName` of the URL.
-   */
   covers(entryBarrier: number, host: string, target: string): boolean {
     // Most entries are newer than the newest purge, or nothing was ever purged.
     if (entryBarrier >= this.#current) return false;

@@ -1,32 +1,47 @@
 // Gathers the body of a response on its way through, into one buffer of its own: chunks from a socket are slices of larger
 // buffers, which they would keep in memory. What is held is counted before it is allocated.
 
+import type { CacheEntry, StoreWriter } from '../decide/cache/entry.ts';
+
 /** Bytes held by all that gather at present, and how many they may hold. */
 export class PendingBytes {
   readonly limit: number;
-  #held = 0;
+  readonly #cells: Float64Array<ArrayBufferLike>;
+  readonly #at: number;
 
-  constructor(limit: number) {
+  /** Keeps the number in `cells[at]`, where others may read it. */
+  constructor(limit: number, cells: Float64Array<ArrayBufferLike> = new Float64Array(1), at = 0) {
     this.limit = limit;
+    this.#cells = cells;
+    this.#at = at;
   }
 
   get held(): number {
-    return this.#held;
+    return this.#cells[this.#at] ?? 0;
   }
 
   /** Counts `bytes` more; false, and nothing counted, when that is above the limit. */
   take(bytes: number): boolean {
-    if (this.#held + bytes > this.limit) return false;
-    this.#held += bytes;
+    if (this.held + bytes > this.limit) return false;
+    this.#cells[this.#at] = this.held + bytes;
     return true;
   }
 
   give(bytes: number): void {
-    this.#held -= bytes;
+    this.#cells[this.#at] = this.held - bytes;
   }
 }
 
-export type GatherOutcome = 'kept' | 'too-large' | 'pending-full' | 'wrong-length';
+/** Why a body was not gathered. */
+export type GatherRefusal = 'too-large' | 'pending-full' | 'wrong-length';
+
+export type GatherOutcome = 'kept' | GatherRefusal;
+
+/** Whom a {@link gatherBody} tells how it ended, unless it was aborted; one of them, once. */
+export interface GatherEnd {
+  kept(body: Buffer): CacheEntry | undefined;
+  refused(because: GatherRefusal): void;
+}
 
 const FIRST_BYTES = 16 * 1024;
 
@@ -95,4 +110,42 @@ export class BodyGatherer {
     this.#buffer = larger;
     return 'kept';
   }
+}
+
+/** A store's writer; undefined, and `end.refused` called, when the body cannot be gathered. See {@link BodyGatherer}. */
+export function gatherBody(
+  pending: PendingBytes,
+  expected: number | undefined,
+  maxBytes: number,
+  end: GatherEnd,
+): StoreWriter | undefined {
+  const gatherer = new BodyGatherer(pending, expected, maxBytes);
+  const outcome = gatherer.begin();
+  if (outcome !== 'kept') {
+    end.refused(outcome);
+    return undefined;
+  }
+  let open = true;
+  const close = (because: GatherOutcome): void => {
+    open = false;
+    gatherer.drop();
+    if (because !== 'kept') end.refused(because);
+  };
+  return {
+    write: (chunk) => {
+      if (!open) return false;
+      const written = gatherer.write(chunk);
+      if (written !== 'kept') close(written);
+      return open;
+    },
+    commit: () => {
+      if (!open) return undefined;
+      const body = gatherer.finish();
+      close(body === undefined ? 'wrong-length' : 'kept');
+      return body === undefined ? undefined : end.kept(body);
+    },
+    abort: () => {
+      if (open) close('kept');
+    },
+  };
 }

@@ -1,27 +1,16 @@
 // The cache in memory: least recently used out first, bounded by bytes. A hit is one look-up in a map and a few assignments
 // in a doubly linked list; nothing is allocated. Every byte that the store or one of its writers holds is counted.
-import type { CacheEntry, CacheStore, Storable, StoredHead, StoreStats, StoreWriter } from '../decide/cache/entry.ts';
-import { BodyGatherer, type GatherOutcome, PendingBytes } from './body-gatherer.ts';
-
-export interface MemoryStoreLimits {
-  /** Bodies, fields, keys and overhead of all entries, bytes. */
-  readonly maxBytes: number;
-  /** Body of one entry, bytes. */
-  readonly maxObjectBytes: number;
-  readonly maxObjects: number;
-  /** Entries of one key that differ in what Vary names. */
-  readonly maxVariants: number;
-  /** Bodies being gathered, bytes. */
-  readonly maxPendingBytes: number;
-}
-
-const DEFAULT_LIMITS: MemoryStoreLimits = {
-  maxBytes: 256 * 1024 * 1024,
-  maxObjectBytes: 16 * 1024 * 1024,
-  maxObjects: 1_000_000,
-  maxVariants: 20,
-  maxPendingBytes: 64 * 1024 * 1024,
-};
+import type {
+  CacheEntry,
+  CacheStore,
+  Described,
+  Storable,
+  StoredHead,
+  StoreStats,
+  StoreWriter,
+} from '../decide/cache/entry.ts';
+import { type GatherRefusal, gatherBody, PendingBytes } from './body-gatherer.ts';
+import { type StoreLimits, storeLimits } from './store-limits.ts';
 
 /** What the objects around one entry take on V8, rounded up; for each string, its header and the reference to it. */
 const ENTRY_OVERHEAD = 1024;
@@ -63,7 +52,7 @@ function sizeOf(entry: Storable, head: StoredHead): number {
 const NOTHING: readonly Node[] = Object.freeze([]);
 
 export class MemoryStore implements CacheStore {
-  readonly #limits: MemoryStoreLimits;
+  readonly #limits: StoreLimits;
   readonly #pending: PendingBytes;
   // A list of variants is replaced, never changed: who holds one may go on reading it.
   readonly #variants = new Map<string, readonly Node[]>();
@@ -77,16 +66,11 @@ export class MemoryStore implements CacheStore {
   #variantEvictions = 0;
   #swept = 0;
   #refusedOlder = 0;
-  readonly #refused: Record<GatherOutcome, number> = { kept: 0, 'too-large': 0, 'pending-full': 0, 'wrong-length': 0 };
+  readonly #refused: Record<GatherRefusal, number> = { 'too-large': 0, 'pending-full': 0, 'wrong-length': 0 };
 
   /** Throws a RangeError for a limit that is not a whole number above 0. */
-  constructor(limits: Partial<MemoryStoreLimits> = {}) {
-    this.#limits = { ...DEFAULT_LIMITS, ...limits };
-    for (const [name, value] of Object.entries(this.#limits)) {
-      if (!Number.isSafeInteger(value) || value < 1) {
-        throw new RangeError(`cache limit ${name}: expected a whole number above 0, found ${value}`);
-      }
-    }
+  constructor(limits: Partial<StoreLimits> = {}) {
+    this.#limits = storeLimits(limits);
     this.#pending = new PendingBytes(this.#limits.maxPendingBytes);
   }
 
@@ -136,35 +120,12 @@ export class MemoryStore implements CacheStore {
   }
 
   begin(entry: Omit<Storable, 'body'>, expectedLength: number | undefined): StoreWriter | undefined {
-    const gatherer = new BodyGatherer(this.#pending, expectedLength, this.#limits.maxObjectBytes);
-    const outcome = gatherer.begin();
-    if (outcome !== 'kept') {
-      this.#refused[outcome] += 1;
-      return undefined;
-    }
-    let open = true;
-    const close = (because: GatherOutcome): void => {
-      open = false;
-      gatherer.drop();
-      if (because !== 'kept') this.#refused[because] += 1;
-    };
-    return {
-      write: (chunk) => {
-        if (!open) return false;
-        const written = gatherer.write(chunk);
-        if (written !== 'kept') close(written);
-        return open;
+    return gatherBody(this.#pending, expectedLength, this.#limits.maxObjectBytes, {
+      kept: (body) => this.put({ ...entry, body }),
+      refused: (because) => {
+        this.#refused[because] += 1;
       },
-      commit: () => {
-        if (!open) return undefined;
-        const body = gatherer.finish();
-        close(body === undefined ? 'wrong-length' : 'kept');
-        return body === undefined ? undefined : this.put({ ...entry, body });
-      },
-      abort: () => {
-        if (open) close('kept');
-      },
-    };
+    });
   }
 
   refresh(entry: CacheEntry, head: StoredHead): void {
@@ -192,7 +153,7 @@ export class MemoryStore implements CacheStore {
     if (node !== undefined) this.#remove(node);
   }
 
-  sweep(purged: (entry: CacheEntry) => boolean, budget: number): { readonly removed: number; readonly done: boolean } {
+  sweep(purged: (entry: Described) => boolean, budget: number): { readonly removed: number; readonly done: boolean } {
     // A Map's iterator lives through changes and meets new keys last, so the first `left` keys include all that were there.
     const round = this.#round ?? { lists: this.#variants.values(), left: this.#variants.size };
     this.#round = round;

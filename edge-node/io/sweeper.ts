@@ -2,7 +2,7 @@
 // small steps after each purge, so that a purge of everything does not hold up a single request.
 import type { Clock, Timer } from '../../infra/runtime/clock.ts';
 import type { Purge } from '../../proto/gen/meridian/v1/purge.ts';
-import type { PurgeBarrier } from '../decide/barrier.ts';
+import type { RaisableBarrier } from '../decide/barrier.ts';
 import type { CacheStore } from '../decide/cache/entry.ts';
 
 /** Entries looked at in one step, and the pause between steps, milliseconds. */
@@ -11,13 +11,13 @@ const PAUSE_MS = 5;
 
 export class Sweeper {
   readonly #cache: CacheStore;
-  readonly #barrier: PurgeBarrier;
+  readonly #barrier: RaisableBarrier;
   readonly #clock: Clock;
   #timer: Timer | undefined;
   /** A purge came while a round was under way: what it has passed already must be looked at again. */
   #again = false;
 
-  constructor(cache: CacheStore, barrier: PurgeBarrier, clock: Clock) {
+  constructor(cache: CacheStore, barrier: RaisableBarrier, clock: Clock) {
     this.#cache = cache;
     this.#barrier = barrier;
     this.#clock = clock;

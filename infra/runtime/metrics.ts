@@ -9,6 +9,41 @@ export interface Counter {
   value(): number;
 }
 
+/** Where counters are kept, under names that say everything about them: elsewhere when threads count together. */
+export interface CounterSource {
+  /** The same name gives the same counter. */
+  counter(name: string): Counter;
+  /** All that were ever asked for, by anyone. */
+  names(): Iterable<string>;
+}
+
+class OwnCounters implements CounterSource {
+  readonly #counters = new Map<string, Counter>();
+
+  counter(name: string): Counter {
+    const known = this.#counters.get(name);
+    if (known) return known;
+    let count = 0;
+    const counter: Counter = {
+      add(by = 1) {
+        count += by;
+      },
+      value: () => count,
+    };
+    this.#counters.set(name, counter);
+    return counter;
+  }
+
+  names(): Iterable<string> {
+    return [];
+  }
+}
+
+/** The name in a {@link CounterSource} of a counter that is asked for by these. */
+export function counterName(name: string, help: string, labels: Labels = {}): string {
+  return JSON.stringify([name, help, labels]);
+}
+
 interface Family {
   readonly name: string;
   readonly help: string;
@@ -19,19 +54,18 @@ interface Family {
 export class Metrics {
   readonly #families = new Map<string, Family>();
   readonly #counters = new Map<string, Counter>();
+  readonly #source: CounterSource;
+
+  constructor(source: CounterSource = new OwnCounters()) {
+    this.#source = source;
+  }
 
   /** The same name and labels give the same counter. Names end in `_total`, units are base units (Prometheus naming). */
   counter(name: string, help: string, labels: Labels = {}): Counter {
     const key = name + renderLabels(labels);
     const known = this.#counters.get(key);
     if (known) return known;
-    let count = 0;
-    const counter: Counter = {
-      add(by = 1) {
-        count += by;
-      },
-      value: () => count,
-    };
+    const counter = this.#source.counter(counterName(name, help, labels));
     this.#counters.set(key, counter);
     this.#family(name, help, 'counter').samples.push({ labels: renderLabels(labels), read: counter.value });
     return counter;
@@ -44,6 +78,8 @@ export class Metrics {
 
   /** The whole exposition, one family after another. */
   render(): string {
+    // What others have counted and nobody here has asked for yet.
+    for (const name of this.#source.names()) this.counter(...(JSON.parse(name) as [string, string, Labels]));
     let text = '';
     for (const family of this.#families.values()) {
       text += `# HELP ${family.name} ${family.help.replaceAll('\\', '\\\\').replaceAll('\n', '\\n')}\n`;

@@ -8,7 +8,8 @@ import { type CompiledOrigin, compileSnapshot } from '../../edge-node/decide/com
 import type { FieldList } from '../../edge-node/decide/fields.ts';
 import { HealthTable } from '../../edge-node/decide/health.ts';
 import { OriginOrder } from '../../edge-node/decide/order.ts';
-import { MemoryStore, type MemoryStoreLimits } from '../../edge-node/io/memory-store.ts';
+import { MemoryStore } from '../../edge-node/io/memory-store.ts';
+import type { StoreLimits } from '../../edge-node/io/store-limits.ts';
 import { Exchange } from '../../edge-node/pipeline/exchange.ts';
 import { createEngine, type Engine, type StepFunction, type Steps } from '../../edge-node/pipeline/run.ts';
 import { STEPS } from '../../edge-node/pipeline/steps/index.ts';
@@ -38,7 +39,7 @@ interface Line {
 export interface WorldOptions {
   readonly snapshot?: Snapshot;
   readonly steps?: Partial<Steps>;
-  readonly cacheLimits?: Partial<MemoryStoreLimits>;
+  readonly cacheLimits?: Partial<StoreLimits>;
 }
 
 export const LONDON: Location = { latitude: 51.5, longitude: -0.1 };

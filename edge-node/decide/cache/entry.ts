@@ -107,6 +107,9 @@ export interface CacheEntry extends Storable {
   readonly size: number;
 }
 
+/** All of an entry but its body. */
+export type Described = Omit<CacheEntry, 'body'>;
+
 /** Gathers a body on its way through. After `false`, `commit` or `abort` it does nothing more. */
 export interface StoreWriter {
   /** Copies `chunk`. False: the body turned out too large, or too much is being gathered; what was gathered is dropped. */
@@ -162,6 +165,6 @@ export interface CacheStore {
    * Looks at the next `budget` or so entries and removes those for which `purged` is true; call again until `done`, which
    * says that everything stored when the round began has been looked at.
    */
-  sweep(purged: (entry: CacheEntry) => boolean, budget: number): { readonly removed: number; readonly done: boolean };
+  sweep(purged: (entry: Described) => boolean, budget: number): { readonly removed: number; readonly done: boolean };
   stats(): StoreStats;
 }

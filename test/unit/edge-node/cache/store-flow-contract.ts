@@ -1,7 +1,7 @@
 // The part of every cache store's contract that takes time: gathering a body, and sweeping out what is purged.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { CacheEntry, CacheStore } from '../../../../edge-node/decide/cache/entry.ts';
+import type { CacheStore, Described } from '../../../../edge-node/decide/cache/entry.ts';
 import { bodies, type ContractLimits, put, storable } from './store-support.ts';
 import { named } from './support.ts';
 
@@ -118,7 +118,7 @@ export function sweepContract(name: string, make: (limits?: ContractLimits) => C
     for (let i = 0; i < 100; i += 1) put(store, storable(`/${i}`, 'x', { barrier: i % 2 }));
     return store;
   };
-  const purged = (entry: CacheEntry) => entry.head.barrier < 1;
+  const purged = (entry: Described) => entry.head.barrier < 1;
 
   describe(`${name}: sweeping`, () => {
     test('removes what is purged, a little at a time, and says when it has seen everything', () => {

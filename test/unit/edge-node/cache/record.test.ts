@@ -1,0 +1,188 @@
+// The record of a stored response: whatever head is put in comes out the same.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type HeadInput, makeHead, type Storable } from '../../../../edge-node/decide/cache/entry.ts';
+import { formatHttpDate } from '../../../../edge-node/decide/cache/http-date.ts';
+import { encodeRecord, RecordReader } from '../../../../edge-node/decide/cache/record.ts';
+import type { LifetimeSource } from '../../../../edge-node/decide/cache/storable.ts';
+import { type Random, seededRandom } from '../../../../infra/runtime/random.ts';
+import { below, DATE, NOW, named, pick } from './support.ts';
+
+type Content = Omit<Storable, 'body'>;
+
+const PLAIN: HeadInput = {
+  status: 200,
+  fields: ['date', DATE],
+  requestFields: [],
+  requestedAt: NOW,
+  receivedAt: NOW,
+  lifetimeMs: 60_000,
+  lifetimeSource: 'max-age',
+  vary: [],
+  barrier: 0,
+};
+
+function content(over: Partial<HeadInput> = {}, names = named('/a?b=c')): Content {
+  return { ...names, head: makeHead({ ...PLAIN, ...over }) };
+}
+
+function same(reader: RecordReader, entry: Content): void {
+  const record = encodeRecord(entry);
+  assert.ok(/^[\0-\xff]+$/.test(record), 'every character is one byte');
+  // As it comes out of memory.
+  const copy = Buffer.from(record, 'latin1').toString('latin1');
+  assert.deepEqual(reader.read(copy, entry.key), entry);
+  assert.deepEqual(reader.read(copy), entry);
+  const { key, head } = entry;
+  assert.deepEqual(reader.name(copy), { key, variant: head.variant, barrier: head.barrier });
+}
+
+test('a plain head', () => same(new RecordReader(), content()));
+
+test('everything that a head may have', () => {
+  const fields = [
+    'date',
+    DATE,
+    'cache-control',
+    'public, no-cache, max-age=60, s-maxage=0, must-revalidate, max-stale',
+  ];
+  fields.push('etag', 'W/"x"', 'last-modified', DATE, 'x-unknown', 'abc', 'link', '<a>', 'link', '<b>', 'x-empty', '');
+  fields.push('vary', 'accept, x-own', 'age', '30');
+  const requestFields = ['accept', 'text/html', 'x-own', '1'];
+  const entry = content({ fields, requestFields, vary: ['accept', 'x-own'], barrier: 2 ** 40, status: 404 });
+  assert.equal(entry.head.control.maxStaleMs, Number.POSITIVE_INFINITY);
+  assert.equal(entry.head.etag, 'W/"x"');
+  assert.ok(entry.head.neverStale && entry.head.initialAgeMs >= 30_000);
+  same(new RecordReader(), entry);
+});
+
+test('directives of a field that is not stored itself', () => {
+  const fields = ['date', DATE, 'cache-control', 'max-age=60, private', 'connection', 'cache-control'];
+  const entry = content({ fields });
+  assert.ok(entry.head.control.private && !entry.head.fields.includes('cache-control'));
+  same(new RecordReader(), entry);
+});
+
+test('numbers that are negative, fractions, or not to be had', () => {
+  const reader = new RecordReader();
+  for (const requestedAt of [
+    0,
+    1,
+    125,
+    126,
+    127,
+    128,
+    2 ** 31,
+    2 ** 53 - 3,
+    2 ** 53 - 1,
+    2 ** 60,
+    0.5,
+    -1,
+    -0.25,
+    NOW + 0.125,
+  ]) {
+    same(reader, content({ requestedAt, receivedAt: requestedAt }));
+  }
+  same(reader, content({ fields: ['date', formatHttpDate(-1_000_000)] }));
+});
+
+test('values with bytes above 0x7f and characters above 0xff', () => {
+  const long = 'é'.repeat(200) + '€'.repeat(200);
+  const fields = ['date', DATE, 'x-latin', 'é\xff\x80', 'x-wide', '€\ud83d\ude00', 'x-long', long, 'x-ｗide', 'x'];
+  const key = 'http://example.com/€';
+  same(new RecordReader(), content({ fields }, { key, host: 'example.com', purgeTarget: 'example.com/€' }));
+});
+
+test('names that are parts of the key, and names that are not', () => {
+  const reader = new RecordReader();
+  for (const [key, host, purgeTarget] of [
+    ['https://example.com/', 'example.com', 'example.com/'],
+    ['https://example.com:8443/a', 'example.com', 'example.com/a'],
+    ['http://[::1]:80/a', '[::1]', '[::1]/a'],
+    ['http://[::1]/a', '::1', '::1/a'],
+    ['http://a.example/x', 'b.example', 'b.example/x'],
+    ['http://a.example/x', 'a.example', 'a.example/y'],
+    ['http://a.example/x', '', ''],
+    ['a.example/x', 'a.example', 'a.example/x'],
+    ['', '', ''],
+  ] as const) {
+    same(reader, content({}, { key, host, purgeTarget }));
+  }
+});
+
+test('the record of another key is not read, also where one key begins like the other', () => {
+  const reader = new RecordReader();
+  const record = encodeRecord(content());
+  for (const key of ['', 'x', named('/a?b=').key, named('/a?b=cd').key, named('/a?b=€').key]) {
+    assert.equal(reader.read(record, key), undefined);
+  }
+});
+
+test('entries with the same directives share one object for them', () => {
+  const reader = new RecordReader();
+  const fields = ['date', DATE, 'cache-control', 'max-age=61, must-revalidate'];
+  const records = ['/1', '/2'].map((target) => encodeRecord(content({ fields }, named(target))));
+  const [one, two] = records.map((record) => reader.read(record)?.head.control);
+  assert.equal(one, two);
+});
+
+test('a usual head takes a third of what it takes as JSON', () => {
+  const fields = ['date', DATE, 'content-type', 'text/html', 'content-length', '100', 'etag', '"abcdef"'];
+  fields.push('cache-control', 'public, max-age=600', 'last-modified', DATE, 'server', 'x');
+  const entry = content({ fields });
+  assert.ok(encodeRecord(entry).length * 3 < JSON.stringify(entry).length);
+});
+
+const NAMES = [
+  'date',
+  'etag',
+  'last-modified',
+  'cache-control',
+  'x-a',
+  'vary',
+  'expires',
+  'x-é',
+  'content-type',
+  'age',
+];
+const SOURCES: LifetimeSource[] = ['s-maxage', 'max-age', 'expires', 'default-ttl', 'heuristic', 'none'];
+const DIRECTIVES = [
+  'no-store',
+  'no-cache',
+  'private',
+  'public',
+  'max-age=5',
+  's-maxage=9',
+  'min-fresh=1',
+  'only-if-cached',
+];
+
+function value(random: Random): string {
+  const kind = below(random, 6);
+  if (kind === 0) return formatHttpDate(below(random, 2 ** 40));
+  if (kind === 1) return Array.from({ length: below(random, 4) }, () => pick(random, DIRECTIVES)).join(', ');
+  const limit = pick(random, [0x7f, 0x100, 0x100, 0x3000]);
+  const length = below(random, pick(random, [4, 70, 300, 20_000]));
+  return Array.from({ length }, () => String.fromCharCode(below(random, limit))).join('');
+}
+
+test('seeded: heads of all kinds come out as they went in', () => {
+  const random = seededRandom(42);
+  const reader = new RecordReader();
+  for (let i = 0; i < 400; i += 1) {
+    const fields = Array.from({ length: below(random, 12) }, () => [pick(random, NAMES), value(random)]).flat();
+    const requestedAt = below(random, 2 ** 42);
+    const head: Partial<HeadInput> = {
+      fields,
+      status: 100 + below(random, 500),
+      requestFields: ['accept', value(random)],
+      requestedAt,
+      receivedAt: requestedAt + below(random, 5000),
+      lifetimeMs: below(random, pick(random, [2, 1000, 2 ** 42])),
+      lifetimeSource: pick(random, SOURCES),
+      vary: pick(random, [[], ['accept'], ['accept', 'x-b']]),
+      barrier: below(random, pick(random, [2, 1000, 2 ** 50])),
+    };
+    same(reader, content(head, named(`/${value(random).slice(0, 300)}`)));
+  }
+});
