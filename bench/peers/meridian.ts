@@ -6,15 +6,17 @@ import { fillIn, type Peer } from './peer.ts';
 
 const MERIDIAN = [process.execPath, fileURLToPath(new URL('../../bin/meridian.js', import.meta.url))];
 
+let help: Promise<{ readonly stdout: string }> | undefined;
+
 export const meridian: Peer = {
   name: 'meridian',
   title: 'Meridian',
   program: undefined,
   package: undefined,
   version: [...MERIDIAN, '--version'],
-  async cannotTls() {
-    const { stdout } = await promisify(execFile)(process.execPath, [...MERIDIAN.slice(1), 'help', 'edge']);
-    return /--tls-listen\b/.test(stdout) ? undefined : 'has no TLS listener yet';
+  cannotTls() {
+    help ??= promisify(execFile)(process.execPath, [...MERIDIAN.slice(1), 'help', 'edge']);
+    return help.then(({ stdout }) => (/--tls-listen\b/.test(stdout) ? undefined : 'has no TLS listener yet'));
   },
   async prepare(place) {
     const file = await fillIn('meridian.yaml', place.directory, { ORIGIN_PORT: place.originPort });
