@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 
 /** IPv4 peers of a dual-stack socket show as IPv6-mapped. */
-export function peerAddress(socket: Socket): string {
+export function peerAddress(socket: { readonly remoteAddress?: string | undefined }): string {
   const address = socket.remoteAddress ?? '';
   return address.startsWith('::ffff:') ? address.slice(7) : address;
 }

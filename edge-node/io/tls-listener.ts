@@ -14,7 +14,7 @@ import {
   type Http2Refusal,
   Http2Shared,
 } from './http2/shared.ts';
-import { listenError } from './sockets.ts';
+import { listenError, serverName } from './sockets.ts';
 
 export interface TlsLimits {
   /** From the connection's first byte to the end of its handshake, milliseconds. */
@@ -106,7 +106,7 @@ export function listenTls(options: TlsListenerOptions): Promise<TlsListener> {
     socket.destroy();
   });
   server.on('secureConnection', (socket) => {
-    if (socket.alpnProtocol === 'h2') new Http2Connection(socket, http2);
+    if (socket.alpnProtocol === 'h2') new Http2Connection(socket, http2, serverName(socket));
     else options.onHttp1(socket);
   });
   return new Promise((resolve, reject) => {

@@ -1,113 +1,153 @@
-// One request on a stream, and its answer: the port that the pipeline answers through.
-import http2 from 'node:http2';
+// One stream (RFC 9113 section 5): a request, and the writing of its answer, which is the port that the pipeline answers through.
 import type { RequestHead } from '../../decide/admit.ts';
 import { type FailureCode, failureResponse } from '../../decide/errors.ts';
 import type { FieldList } from '../../decide/fields.ts';
-import type { Http2Request } from '../../decide/http2/request-fields.ts';
+import { CODE, type Code, FLAG, FRAME, FRAME_MAX } from '../../decide/http2/codes.ts';
+import { ReceiveWindow, widened } from '../../decide/http2/flow.ts';
+import { frameHead, headersFrames, windowUpdateFrame } from '../../decide/http2/frame-writer.ts';
+import type { ReadRequest } from '../../decide/http2/request-reader.ts';
+import { fieldLines, responseBlock } from '../../decide/http2/response-block.ts';
 import type { ClientPort } from '../../ports.ts';
-import { Http2Body } from './request-body.ts';
+import { type Progress, StreamDeadlines } from './deadlines.ts';
+import type { Output, Sender } from './output.ts';
+import { type BodyOwner, Http2Body } from './request-body.ts';
 import type { Http2Limits } from './shared.ts';
-
-const { NGHTTP2_NO_ERROR } = http2.constants;
 
 /** What a stream needs of its connection. */
 export interface StreamOwner {
-  /** Monotonic milliseconds. */
-  readonly now: number;
-  /** Nothing more is to be written or watched. */
+  readonly output: Output;
+  /** The value of Date. */
+  date(): string;
+  /** `block` is the next to be sent; returned as it has to go out. */
+  nextBlock(block: string): string;
+  /** The answer has left, or never will: nothing more is to be watched. */
   forget(client: Http2Client): void;
-  /** The stream ended before its answer was complete, and not by our wish. */
-  onBrokenOff(): void;
+  /** RST_STREAM; what still comes for the stream is to be ignored. */
+  reset(stream: number, code: Code): void;
+  /** Bytes of the connection's window are free again. */
+  onConsumed(bytes: number): void;
+  /** Sends what was added, at the end of the turn at the latest. */
+  flushSoon(): void;
 }
 
-/** A longer body goes out in slices of this, two at a time, so that a slow reader's progress can be seen. */
-const SLICE_BYTES = 128 * 1024;
-const END_STREAM = { endStream: true };
-const NOTHING = (): void => undefined;
-
-export class Http2Client implements ClientPort {
+export class Http2Client implements ClientPort, Sender, BodyOwner {
+  readonly id: number;
   readonly request: RequestHead;
   readonly body: Http2Body | undefined;
   readonly #owner: StreamOwner;
-  readonly #stream: http2.ServerHttp2Stream;
-  /** "complete": all of the answer has been handed over. "gone": the stream ended first. */
+  /** "complete": the handler has said all of its answer. "gone": the stream ended first. */
   #state: 'unanswered' | 'begun' | 'complete' | 'gone' = 'unanswered';
-  /** Body bytes handed to the stream. */
-  #handed = 0;
-  /** What the client had taken when it last made progress, and until when it has to make more. */
-  #taken = -1;
-  #writeDeadline = 0;
-  #received = -1;
-  #bodyDeadline = 0;
+  /** What the client takes of this stream, bytes; SETTINGS can make it less than nothing (section 6.9.2). */
+  #window: number;
+  /** What waits to be sent: `#part` from `#offset` on, then `#parts`. */
+  #part: Uint8Array | undefined = undefined;
+  #offset = 0;
+  #parts: Uint8Array[] | undefined = undefined;
+  /** The handler was told to wait for `onDrain`. */
+  #held = false;
+  /** Body bytes in frames, so far; and whether the last of them, with END_STREAM, is among them. */
+  #sent = 0;
+  #ended = false;
+  /** No body follows the head, whatever it says. */
+  #silent = false;
+  /** Of the request; undefined once it is complete. */
+  #incoming: ReceiveWindow | undefined;
+  #left: number | undefined;
+  #continueDue: boolean;
+  #deadlines: StreamDeadlines | undefined = undefined;
+  queued = false;
   onDrain: (() => void) | undefined = undefined;
   onGone: (() => void) | undefined = undefined;
 
+  /** `window`: of the client, for this stream. `endStream`: the request has no body; else `windowBytes` of it may come. */
   constructor(
     owner: StreamOwner,
-    stream: http2.ServerHttp2Stream,
-    read: Http2Request,
-    peer: string,
-    sni: string | undefined,
+    id: number,
+    read: ReadRequest,
+    window: number,
+    endStream: boolean,
+    windowBytes: number,
   ) {
     this.#owner = owner;
-    this.#stream = stream;
-    const { method, target, fields, contentLength } = read;
-    const hasBody = !stream.endAfterHeaders && contentLength !== 0;
-    this.body = hasBody ? new Http2Body(stream, contentLength, read.expectsContinue) : undefined;
-    this.request = { method, target, fields, version: '2', scheme: 'https', peer, sni, hasBody };
-    // 'close' follows any error; without a listener it would end the process.
-    stream.on('error', NOTHING);
+    this.id = id;
+    this.#window = window;
+    this.#incoming = endStream ? undefined : new ReceiveWindow(windowBytes);
+    this.#left = read.contentLength;
+    const hasBody = !endStream && read.contentLength !== 0;
+    this.#continueDue = hasBody && read.expectsContinue;
+    this.body = hasBody ? new Http2Body(this, read.contentLength) : undefined;
+    this.request = hasBody ? { ...read.head, hasBody } : read.head;
   }
 
-  answer(status: number, fields: FieldList, body: Buffer | undefined, length: number | undefined): void {
+  /** Whether more of the request is to come. */
+  get receiving(): boolean {
+    return this.#incoming !== undefined;
+  }
+
+  /** Whether all has been sent that there was to send, or nothing more will be. */
+  get over(): boolean {
+    return this.#ended || this.#state === 'gone';
+  }
+
+  get sendable(): boolean {
+    return this.#part !== undefined && this.#window > 0;
+  }
+
+  answer(status: number, fields: FieldList, body: Uint8Array | undefined, length: number | undefined): void {
     if (this.#state !== 'unanswered') return;
-    const stream = this.#stream;
-    if (stream.closed) return;
-    const head = responseHead(status, fields, length);
-    if (body === undefined || body.length === 0 || this.request.method === 'HEAD') {
-      stream.respond(head, END_STREAM);
-      stream.end(this.#onFlushed);
-    } else {
-      stream.respond(head);
-      this.#handed = Math.min(body.length, SLICE_BYTES);
-      if (body.length === this.#handed) stream.end(body, this.#onFlushed);
-      else this.#sendSlices(body);
-    }
-    this.#state = 'complete';
+    this.#answer(this.#block(status, fields, length), body);
+  }
+
+  /**
+   * Answers with a block of `responseBlock` that was made before and has a Date and, where it is known, a length; `more` fields
+   * follow. Throws for fields that cannot be sent.
+   */
+  answerPrepared(block: string, more: FieldList, body: Uint8Array | undefined): void {
+    if (this.#state !== 'unanswered') return;
+    const lines = fieldLines(more);
+    if (lines === undefined) throw new Error('a field that was to follow the response cannot be sent');
+    this.#answer(block + lines, body);
   }
 
   inform(status: number, fields: FieldList): void {
-    if (status !== 103 || this.#state !== 'unanswered' || this.#stream.closed) return;
+    if (status !== 103 || this.#state !== 'unanswered') return;
     const links: string[] = [];
-    for (let i = 0; i < fields.length; i += 2) if (fields[i] === 'link') links.push(fields[i + 1] ?? '');
-    if (links.length > 0) this.#stream.additionalHeaders({ ':status': 103, link: links });
+    for (let i = 0; i < fields.length; i += 2) if (fields[i] === 'link') links.push('link', fields[i + 1] ?? '');
+    const block = responseBlock(status, links, undefined, '');
+    // A hint that is malformed is not worth a failure.
+    if (links.length > 0 && block.kind === 'block') this.#sendHead(block.octets, false);
   }
 
   begin(status: number, fields: FieldList, length: number | undefined): void {
-    if (this.#state !== 'unanswered' || this.#stream.closed) return;
-    this.#stream.respond(responseHead(status, fields, length));
-    this.#stream.on('drain', () => this.onDrain?.());
+    if (this.#state !== 'unanswered') return;
+    const block = this.#block(status, fields, length);
     this.#state = 'begun';
+    this.#silent = this.request.method === 'HEAD' || status === 204 || status === 304;
+    this.#sendHead(block, false);
   }
 
   write(chunk: Uint8Array): boolean {
-    if (this.#state !== 'begun') return true;
-    this.#handed += chunk.length;
-    return this.#stream.write(chunk);
+    if (this.#state !== 'begun' || this.#silent || chunk.length === 0) return true;
+    this.#wait(chunk);
+    this.#owner.output.pump();
+    this.#held = this.#part !== undefined;
+    return !this.#held;
   }
 
   end(): void {
     if (this.#state !== 'begun') return;
     this.#state = 'complete';
-    this.#stream.end(this.#onFlushed);
+    if (this.#part !== undefined) return;
+    this.#owner.output.add(frameHead(0, FRAME.data, FLAG.endStream, this.id));
+    this.#finish();
+    this.#owner.flushSoon();
   }
 
-  /** The stream is reset, so that the other streams of the connection go on. */
+  /** The stream is reset, so that the other streams of the connection go on, and nobody takes the half for the whole. */
   abort(): void {
-    if (this.#state === 'gone') return;
-    this.#state = 'gone';
-    this.#reset('the answer broke off');
-    this.#owner.forget(this);
+    if (this.over) return;
+    this.onGone = undefined;
+    this.drop(CODE.internalError);
   }
 
   refuse(code: FailureCode): void {
@@ -116,92 +156,162 @@ export class Http2Client implements ClientPort {
     this.answer(status, fields, bytes, bytes.length);
   }
 
-  /** To be called once the handler has had the request: what it answered at once needs no watching. */
-  watch(): void {
-    if (this.#state === 'complete') return;
-    if (this.#stream.destroyed) this.#onClose();
-    else this.#stream.once('close', () => this.#onClose());
+  /** DATA came (section 6.1), `bytes` of it counting for flow control. A code: the stream is to be reset by it. */
+  onData(window: Buffer, start: number, stop: number, bytes: number): Code | undefined {
+    if (this.#incoming?.receive(bytes) !== true) return CODE.flowControlError;
+    if (this.#left !== undefined) this.#left -= stop - start;
+    if (this.#left !== undefined && this.#left < 0) return CODE.protocolError;
+    const idle = bytes - (stop - start);
+    if (this.body === undefined) this.onBodyTaken(bytes);
+    else {
+      if (idle > 0) this.onBodyTaken(idle);
+      this.body.push(window, start, stop);
+    }
+    return undefined;
+  }
+
+  /** The request is complete. A code: the stream is to be reset by it. */
+  onRequestEnd(): Code | undefined {
+    // Section 8.1.1: the length is that of all DATA frames.
+    if (this.#left !== undefined && this.#left !== 0) return CODE.protocolError;
+    this.#incoming = undefined;
+    this.body?.end();
+    return undefined;
+  }
+
+  /** False: the window is more than a window can be. */
+  widen(increment: number): boolean {
+    const window = widened(this.#window, increment);
+    if (window === undefined) return false;
+    this.#window = window;
+    this.#owner.output.enqueue(this);
+    return true;
+  }
+
+  /** Ends the stream from our side with RST_STREAM. */
+  drop(code: Code): void {
+    if (this.#state === 'gone') return;
+    this.#owner.reset(this.id, code);
+    this.gone('the stream was reset');
+  }
+
+  /** The stream is no more: reset, or with its connection. */
+  gone(why: string): void {
+    if (this.#state === 'gone') return;
+    const told = this.#state === 'complete';
+    this.#state = 'gone';
+    this.#part = undefined;
+    this.#parts = undefined;
+    this.#incoming = undefined;
+    this.body?.fail(new Error(why));
+    this.#owner.forget(this);
+    if (!told) this.onGone?.();
+  }
+
+  onBodyWanted(): void {
+    if (!this.#continueDue) return;
+    this.#continueDue = false;
+    // Needless once some of it came (RFC 9110 section 10.1.1), impossible after the final status.
+    if (this.#state === 'unanswered' && this.body?.received === 0)
+      this.#sendHead(this.#block(100, [], undefined), false);
+  }
+
+  onBodyTaken(bytes: number): void {
+    const increment = this.#incoming?.consume(bytes) ?? 0;
+    if (increment > 0) this.#owner.output.add(windowUpdateFrame(this.id, increment));
+    this.#owner.onConsumed(bytes);
+    this.#owner.flushSoon();
+  }
+
+  sendFrame(): void {
+    const part = this.#part;
+    const { output } = this.#owner;
+    if (part === undefined || this.#window <= 0) return;
+    const from = this.#offset;
+    const size = Math.min(output.window, this.#window, FRAME_MAX, part.length - from);
+    output.window -= size;
+    this.#window -= size;
+    this.#sent += size;
+    this.#offset = from + size;
+    if (this.#offset === part.length) {
+      this.#offset = 0;
+      this.#part = this.#parts?.shift();
+    }
+    const last = this.#part === undefined && this.#state === 'complete';
+    output.add(frameHead(size, FRAME.data, last ? FLAG.endStream : 0, this.id));
+    output.add(size === part.length ? part : part.subarray(from, from + size));
+    if (last) this.#finish();
+    else if (this.#held && this.#part === undefined) {
+      this.#held = false;
+      this.onDrain?.();
+    }
   }
 
   /** Resets the stream and says why when the client stands still. `now`: monotonic milliseconds. */
   sweep(now: number, limits: Http2Limits): string | undefined {
-    const late = this.#writesLate(now, limits.writeMs) ?? this.#readsLate(now, limits);
-    if (late !== undefined) this.#reset(`the client ${late}`);
+    this.#deadlines ??= new StreamDeadlines();
+    const late = this.#deadlines.late(now, this.#progress(), limits);
+    if (late !== undefined) this.drop(CODE.cancel);
     return late;
   }
 
-  #writesLate(now: number, writeMs: number): string | undefined {
-    const { writableLength } = this.#stream;
-    const taken = this.#handed - writableLength;
-    const waits = writableLength > 0 || this.#state === 'complete';
-    if (!waits || taken !== this.#taken) {
-      this.#taken = taken;
-      this.#writeDeadline = now + writeMs;
-      return undefined;
+  #progress(): Progress {
+    const received = this.body?.waiting ? this.body.received : undefined;
+    return { sent: this.#sent, waits: this.#part !== undefined, received };
+  }
+
+  /** Throws when there is a field that cannot be sent. */
+  #block(status: number, fields: FieldList, length: number | undefined): string {
+    const block = responseBlock(status, fields, length, status < 200 ? '' : this.#owner.date());
+    if (block.kind === 'block') return block.octets;
+    throw new Error(`the response has a field that cannot be sent: "${block.name}"`);
+  }
+
+  #sendHead(block: string, end: boolean): void {
+    const owner = this.#owner;
+    owner.output.add(headersFrames(owner.nextBlock(block), this.id, end));
+    owner.flushSoon();
+  }
+
+  #answer(block: string, body: Uint8Array | undefined): void {
+    const owner = this.#owner;
+    const { output } = owner;
+    this.#state = 'complete';
+    if (body === undefined || body.length === 0 || this.request.method === 'HEAD') {
+      this.#sendHead(block, true);
+      this.#finish();
+      return;
     }
-    return now >= this.#writeDeadline ? 'took nothing of its answer in time' : undefined;
-  }
-
-  #readsLate(now: number, { bodyMs, bodyBytesPerSecond }: Http2Limits): string | undefined {
-    const { body } = this;
-    if (!body?.waiting) {
-      this.#received = -1;
-      return undefined;
+    const size = body.length;
+    if (size > FRAME_MAX || size > this.#window || size > output.window || !output.free) {
+      this.#sendHead(block, false);
+      this.#wait(body);
+      return;
     }
-    if (this.#received === -1) this.#bodyDeadline = now + bodyMs;
-    else if (body.received > this.#received) {
-      const earned = ((body.received - this.#received) * 1000) / bodyBytesPerSecond;
-      this.#bodyDeadline = Math.min(this.#bodyDeadline + earned, now + bodyMs);
+    const head = headersFrames(owner.nextBlock(block), this.id, false);
+    output.add(head + frameHead(size, FRAME.data, FLAG.endStream, this.id));
+    output.add(body);
+    output.window -= size;
+    this.#finish();
+    owner.flushSoon();
+  }
+
+  #wait(body: Uint8Array): void {
+    if (this.#part === undefined) this.#part = body;
+    else if (this.#parts === undefined) this.#parts = [body];
+    else this.#parts.push(body);
+    this.#owner.output.enqueue(this);
+    this.#owner.flushSoon();
+  }
+
+  /** END_STREAM is on its way: of a request that nobody wants any more of, no more is to come (section 8.1). */
+  #finish(): void {
+    this.#ended = true;
+    if (this.#incoming !== undefined) {
+      this.#incoming = undefined;
+      this.#owner.reset(this.id, CODE.noError);
+      this.body?.fail(new Error('the exchange ended before the body of the request'));
     }
-    this.#received = body.received;
-    return now >= this.#bodyDeadline ? 'sent no more of its request in time' : undefined;
-  }
-
-  /** RST_STREAM. Not by `close`, which ends the stream properly first, so that the half would be taken for the whole. */
-  #reset(why: string): void {
-    this.#stream.destroy(new Error(why));
-  }
-
-  #sendSlices(body: Buffer): void {
-    const stream = this.#stream;
-    const next = (error?: Error | null): void => {
-      if (error || stream.closed) {
-        this.#owner.forget(this);
-        return;
-      }
-      const from = this.#handed;
-      this.#handed = Math.min(from + SLICE_BYTES, body.length);
-      if (this.#handed === body.length) stream.end(body.subarray(from), this.#onFlushed);
-      else stream.write(body.subarray(from, this.#handed), next);
-    };
-    stream.write(body.subarray(0, SLICE_BYTES), next);
-    next();
-  }
-
-  /** The whole answer has left, or the stream ended: either way nothing is left to do. */
-  readonly #onFlushed = (): void => {
     this.#owner.forget(this);
-    // Of a body that nobody wanted, no more is to come (RFC 9113 section 8.1).
-    if (this.body !== undefined && !this.#stream.readableEnded && !this.#stream.closed) {
-      this.#stream.close(NGHTTP2_NO_ERROR);
-    }
-  };
-
-  #onClose(): void {
-    this.#owner.forget(this);
-    if (this.#state === 'complete' || this.#state === 'gone') return;
-    this.#state = 'gone';
-    this.#owner.onBrokenOff();
-    this.onGone?.();
   }
-}
-
-function responseHead(status: number, fields: FieldList, length: number | undefined): string[] {
-  const head = [':status', String(status)];
-  for (let i = 0; i < fields.length; i += 2) {
-    if (fields[i] !== 'content-length') head.push(fields[i] ?? '', fields[i + 1] ?? '');
-  }
-  // RFC 9110 section 8.6: none on 204; on 304 only what a 200 would have, which is not known here.
-  if (length !== undefined && status !== 204 && status !== 304) head.push('content-length', String(length));
-  return head;
 }

@@ -1,140 +1,251 @@
-// One HTTP/2 connection (RFC 9113) on a TLS socket that chose "h2": one exchange for each stream. Frames, flow control and
-// HPACK are nghttp2's, through Node's `http2`; what a client may use up is set here.
+// One HTTP/2 connection (RFC 9113) on a TLS socket that chose "h2": reads frames, has the streams take what is theirs, and writes in
+// one go what the frames of one read brought forth.
 //
-//   open ──idle, retired──▶ closing (GOAWAY) ──answers complete──▶ lingering ──▶ closed
-//   open ──protocol error, flood──▶ GOAWAY, closed
+//   open ──idle, told to retire──▶ retiring (GOAWAY that names no stream, PING)
+//        ──the client has seen it──▶ retired (GOAWAY with the last stream) ──answers complete──▶ closing ──▶ closed
+//   any  ──protocol error, flood──▶ GOAWAY with its code, closing ──▶ closed
 //
-// What nghttp2 and Node bound by themselves: CONTINUATION frames of one head (8), frames of more than 16 KiB, entries of a
-// SETTINGS frame (32), acknowledgements that the client does not read (1,000), frames that mean nothing (10,000 at once, 330 a
-// second), a dynamic table of 4 KiB.
-import http2 from 'node:http2';
-import type { TLSSocket } from 'node:tls';
+// Closing: what is queued goes out and our side ends; what the client still sends is thrown away for a while, since a reset
+// would take the last frames back.
+//
+// Bounds: of input one frame and one head, of bodies the flow-control windows, of output what `Output` takes before requests are
+// no longer read, of frames that cost us more than they bring budgets, of time `sweep`.
 import { Budget } from '../../decide/budget.ts';
-import { readRequestFields } from '../../decide/http2/request-fields.ts';
-import { peerAddress, serverName } from '../sockets.ts';
-import { Http2Client, type StreamOwner } from './client.ts';
+import { CODE, ConnectionError, FLAG, FRAME, STREAM_MAX } from '../../decide/http2/codes.ts';
+import { FrameReader } from '../../decide/http2/frame-reader.ts';
+import { goawayFrame, pingFrame, SETTINGS_ACK } from '../../decide/http2/frame-writer.ts';
+import { readSettings } from '../../decide/http2/peer-settings.ts';
+import type { ByteStream } from '../http1/connection.ts';
+import { peerAddress } from '../sockets.ts';
+import { Output } from './output.ts';
 import type { Http2Shared, Swept } from './shared.ts';
+import { Streams, type StreamsHost } from './streams.ts';
 
-/** Of what a client is told to keep to, this many times is taken and answered with 431; beyond it, the stream is reset. */
-const HEADROOM = 2;
-/** What an origin may send and we may add, bytes. */
-const MAX_RESPONSE_HEAD = 128 * 1024;
+/** In the PING that asks whether GOAWAY has been seen. */
+const FAREWELL = 'farewell';
+/** Without a stream for so long, a connection is made small, milliseconds. */
+const REST_MS = 5_000;
+/** Read and thrown away while closing, bytes. */
+const LINGER_BYTES = 256 * 1024;
 
-export class Http2Connection implements StreamOwner, Swept {
+export class Http2Connection implements StreamsHost, Swept {
   readonly #shared: Http2Shared;
-  readonly #socket: TLSSocket;
-  readonly #session: http2.ServerHttp2Session;
-  readonly #peer: string;
-  readonly #sni: string | undefined;
-  readonly #open = new Set<Http2Client>();
-  readonly #resets: Budget;
+  readonly #socket: ByteStream;
+  readonly #reader = new FrameReader();
+  readonly #output: Output;
+  readonly #streams: Streams;
   readonly #controls: Budget;
-  /** Without a stream since, monotonic milliseconds. */
+  #state: 'open' | 'retiring' | 'retired' | 'closing' | 'closed' = 'open';
+  #turning = false;
+  #paused = false;
+  /** The client has sent GOAWAY. */
+  #clientLeaves = false;
+  /** Without a stream since; in "retiring" and "closing", when to go on without the client. Monotonic milliseconds. */
   #idleSince: number;
-  /** When the socket is destroyed; set once nothing is left to answer after GOAWAY. */
-  #lingerUntil = Number.POSITIVE_INFINITY;
+  #until = 0;
+  #lingered = 0;
 
-  constructor(socket: TLSSocket, shared: Http2Shared) {
+  /** `socket`: connected. `sni`: what it is for. */
+  constructor(socket: ByteStream, shared: Http2Shared, sni?: string) {
     const { limits, now } = shared;
     this.#shared = shared;
     this.#socket = socket;
-    this.#peer = peerAddress(socket);
-    this.#sni = serverName(socket);
-    this.#resets = new Budget(limits.resets, limits.resetsPerSecond, now);
+    this.#output = new Output(socket);
+    this.#streams = new Streams(shared, this, this.#output, peerAddress(socket), sni);
     this.#controls = new Budget(limits.controls, limits.controlsPerSecond, now);
     this.#idleSince = now;
-    // A client that closes its side of a connection with streams on it has left.
-    socket.allowHalfOpen = false;
-    const session = http2.performServerHandshake(socket, {
-      maxHeaderListPairs: limits.fieldCount * HEADROOM,
-      maxSendHeaderBlockLength: MAX_RESPONSE_HEAD,
-      maxSessionMemory: limits.sessionMiB,
-      maxSessionInvalidFrames: limits.invalidFrames,
-      streamResetBurst: limits.resets,
-      streamResetRate: limits.resetsPerSecond,
-      // A proxy passes on what an origin said, also where it said a thing twice.
-      strictSingleValueFields: false,
-      settings: {
-        enablePush: false,
-        maxConcurrentStreams: limits.streams,
-        maxHeaderListSize: limits.headBytes * HEADROOM,
-        initialWindowSize: limits.windowBytes,
-      },
-    });
-    this.#session = session;
     shared.connections.add(this);
-    session.on('stream', (stream, _headers, _flags, raw) => this.#onStream(stream, raw));
-    session.on('ping', () => this.#onControl());
-    session.on('remoteSettings', () => this.#onControl());
-    session.on('error', (error: NodeJS.ErrnoException) => this.#onError(error));
-    socket.on('close', () => shared.connections.delete(this));
+    socket.on('data', (chunk: Buffer) => this.#onData(chunk));
+    socket.on('drain', () => this.#onDrain());
+    // A client that closes its side of a connection has left.
+    socket.on('end', () => this.#onInputEnd());
+    // 'close' follows any error; without a listener it would end the process.
+    socket.on('error', () => undefined);
+    socket.on('close', () => this.#onClosed());
+    this.#output.add(shared.greeting);
+    this.#output.flush();
   }
 
-  get now(): number {
-    return this.#shared.now;
+  flushSoon(): void {
+    if (!this.#turning) this.#output.flushLater();
   }
 
-  forget(client: Http2Client): void {
-    this.#open.delete(client);
-    if (this.#open.size === 0) this.#idleSince = this.#shared.now;
-  }
-
-  onBrokenOff(): void {
-    if (!this.#resets.take(this.#shared.now)) this.#flood('streams broken off');
+  onIdle(): void {
+    this.#idleSince = this.#shared.now;
+    if (this.#state === 'retired' || this.#clientLeaves) this.#close();
   }
 
   retire(): void {
-    this.#session.close();
+    if (this.#state !== 'open') return;
+    this.#state = 'retiring';
+    this.#until = this.#shared.now + this.#shared.limits.lingerMs;
+    // Requests that are on their way are still answered (RFC 9113 section 6.8).
+    this.#output.add(goawayFrame(STREAM_MAX, CODE.noError) + pingFrame(FAREWELL, false));
+    this.#output.flush();
   }
 
   break(): void {
-    // With an error, so that no stream ends as if its answer were complete.
-    this.#session.destroy(new Error('the connection is broken off'), http2.constants.NGHTTP2_CANCEL);
     this.#socket.destroy();
+    this.#onClosed();
   }
 
   sweep(now: number): void {
     const { limits, events } = this.#shared;
-    for (const client of this.#open) {
-      const late = client.sweep(now, limits);
-      if (late !== undefined) events.onRefused('slow-client', late);
+    if (this.#output.stands(now, limits.writeMs)) {
+      events.onRefused('slow-client', 'read nothing from its connection in time');
+      this.break();
+      return;
     }
-    if (this.#open.size > 0) return;
-    if (this.#session.closed || this.#session.destroyed) {
-      this.#lingerUntil = Math.min(this.#lingerUntil, now + limits.lingerMs);
-      if (now >= this.#lingerUntil) this.break();
-    } else if (now >= this.#idleSince + limits.idleMs) {
-      this.retire();
+    switch (this.#state) {
+      case 'closing':
+        // The client has time to close from when it has the last frame.
+        if (!this.#output.empty) this.#until = now + limits.lingerMs;
+        if (now >= this.#until) this.break();
+        return;
+      case 'retiring':
+        if (now >= this.#until) this.#retired();
+        break;
+      case 'open':
+        if (this.#streams.count > 0) break;
+        if (now >= this.#idleSince + limits.idleMs) this.retire();
+        else if (now >= this.#idleSince + REST_MS) this.#streams.rest();
+        break;
+      default:
+    }
+    this.#streams.sweep(now);
+  }
+
+  #onData(chunk: Buffer): void {
+    if (this.#state === 'closing') {
+      this.#lingered += chunk.length;
+      if (this.#lingered > LINGER_BYTES) this.break();
+      return;
+    }
+    this.#reader.feed(chunk);
+    this.#turn();
+  }
+
+  /** Reads and answers as far as that goes, and writes. */
+  #turn(): void {
+    if (this.#turning) return;
+    this.#turning = true;
+    try {
+      do {
+        while (this.#reads && this.#reader.next()) {
+          this.#onFrame();
+          this.#output.relieve();
+        }
+        this.#output.flush();
+        // What was too much to write may be less now, and there may be frames left.
+      } while (this.#reads && this.#reader.complete);
+    } catch (error) {
+      if (!(error instanceof ConnectionError)) throw error;
+      this.#fail(error);
+    } finally {
+      this.#turning = false;
+    }
+    this.#reader.release();
+    this.#pause(this.#output.full && this.#state !== 'closing');
+  }
+
+  get #reads(): boolean {
+    return this.#state !== 'closing' && this.#state !== 'closed' && !this.#output.full;
+  }
+
+  #onFrame(): void {
+    const reader = this.#reader;
+    switch (reader.type) {
+      case FRAME.settings:
+        this.#takeControl();
+        if ((reader.flags & FLAG.ack) === 0) this.#onSettings();
+        break;
+      case FRAME.ping:
+        this.#takeControl();
+        this.#onPing();
+        break;
+      case FRAME.goaway:
+        this.#takeControl();
+        this.#clientLeaves = true;
+        if (this.#streams.count === 0) this.#close();
+        break;
+      default:
+        this.#streams.onFrame(reader);
     }
   }
 
-  #onStream(stream: http2.ServerHttp2Stream, raw: readonly string[]): void {
-    const { events, limits } = this.#shared;
-    const read = readRequestFields(raw, limits);
-    for (let i = 0; i < read.dropped; i += 1) events.onRefused('underscore-field', 'a field with "_" in its name');
-    const client = new Http2Client(this, stream, read, this.#peer, this.#sni);
-    this.#open.add(client);
-    if (read.refusal === undefined) {
-      events.onExchange(client);
-    } else {
-      events.onRefused(read.refusal.code, read.refusal.detail);
-      client.refuse(read.refusal.code);
+  #onSettings(): void {
+    const { window, start, stop } = this.#reader;
+    const initialWindow = readSettings(window, start, stop);
+    if (initialWindow !== undefined) this.#streams.setWindow(initialWindow);
+    this.#output.add(SETTINGS_ACK);
+  }
+
+  #onPing(): void {
+    const { window, start, stop, flags } = this.#reader;
+    const opaque = window.toString('latin1', start, stop);
+    if ((flags & FLAG.ack) === 0) this.#output.add(pingFrame(opaque, true));
+    else if (this.#state === 'retiring' && opaque === FAREWELL) this.#retired();
+  }
+
+  #takeControl(): void {
+    if (!this.#controls.take(this.#shared.now)) {
+      throw new ConnectionError(CODE.enhanceYourCalm, 'too many PING and SETTINGS frames');
     }
-    client.watch();
   }
 
-  #onControl(): void {
-    if (!this.#controls.take(this.#shared.now)) this.#flood('PING and SETTINGS frames');
+  /** The client knows, or has had time to: what it sends from now on is refused. */
+  #retired(): void {
+    this.#state = 'retired';
+    this.#streams.accepting = false;
+    this.#output.add(goawayFrame(this.#streams.last, CODE.noError));
+    this.flushSoon();
+    if (this.#streams.count === 0) this.#close();
   }
 
-  #flood(what: string): void {
-    if (this.#session.destroyed) return;
-    this.#shared.events.onRefused('http2-flood', `too many ${what}`);
-    this.#session.destroy(new Error(`too many ${what}`), http2.constants.NGHTTP2_ENHANCE_YOUR_CALM);
+  #fail({ code, message }: ConnectionError): void {
+    const flood = code === CODE.enhanceYourCalm;
+    this.#shared.events.onRefused(flood ? 'http2-flood' : 'http2-session', message);
+    this.#output.add(goawayFrame(this.#streams.last, code));
+    this.#streams.allGone('the connection broke the protocol');
+    this.#close();
   }
 
-  /** The end of this connection alone. A client that is simply gone is not at fault. */
-  #onError(error: NodeJS.ErrnoException): void {
-    if (error.code?.startsWith('ERR_HTTP2')) this.#shared.events.onRefused('http2-session', error.message);
+  /** Nothing more is read or answered: what is queued goes out, then our side ends. */
+  #close(): void {
+    if (this.#state === 'closing' || this.#state === 'closed') return;
+    this.#state = 'closing';
+    this.#until = this.#shared.now + this.#shared.limits.lingerMs;
+    this.#output.flush();
+    this.#endOutput();
+    this.#pause(false);
+  }
+
+  #endOutput(): void {
+    if (this.#output.handedOver && !this.#socket.writableEnded) this.#socket.end();
+  }
+
+  #pause(paused: boolean): void {
+    if (paused === this.#paused) return;
+    this.#paused = paused;
+    if (paused) this.#socket.pause();
+    else this.#socket.resume();
+  }
+
+  #onDrain(): void {
+    this.#output.flush();
+    if (this.#state === 'closing') this.#endOutput();
+    else if (this.#paused) this.#turn();
+  }
+
+  #onInputEnd(): void {
+    if (this.#state !== 'closing' || !this.#output.handedOver) this.break();
+  }
+
+  #onClosed(): void {
+    if (this.#state === 'closed') return;
+    this.#state = 'closed';
+    this.#shared.connections.delete(this);
+    this.#output.clear();
+    this.#streams.allGone('the client went away');
   }
 }

@@ -1,38 +1,118 @@
-// The body of a request on a stream, at the pace of whoever takes it: the flow-control window opens as pieces are taken.
-import type http2 from 'node:http2';
+// The body of a request on a stream: read one piece at a time, when the handler asks for it, and the client is let send more as
+// pieces are taken. A piece that is waited for is handed over as it came; what comes before that is copied together, so that a
+// body in frames of one byte takes no more memory than its bytes.
 import type { RequestBody } from '../../ports.ts';
 
-export class Http2Body implements RequestBody {
+/** What a body asks of its stream. */
+export interface BodyOwner {
+  /** The handler waits for a piece. */
+  onBodyWanted(): void;
+  /** `bytes` of it are not held any more. */
+  onBodyTaken(bytes: number): void;
+}
+
+type Piece = IteratorResult<Uint8Array, undefined>;
+
+const DONE: Piece = { done: true, value: undefined };
+const EMPTY = Buffer.alloc(0);
+const HELD_MIN = 1_024;
+
+export class Http2Body implements RequestBody, AsyncIterableIterator<Uint8Array, undefined, undefined> {
   readonly length: number | undefined;
-  readonly #stream: http2.ServerHttp2Stream;
-  #continueDue: boolean;
+  readonly #owner: BodyOwner;
+  #asked: PromiseWithResolvers<Piece> | undefined = undefined;
+  #held: Buffer = EMPTY;
+  #heldBytes = 0;
+  #failure: Error | undefined = undefined;
+  #complete = false;
   consumed = false;
-  /** A piece has been asked for, and has not come. */
-  waiting = false;
   /** Bytes, so far. */
   received = 0;
 
-  constructor(stream: http2.ServerHttp2Stream, length: number | undefined, expectsContinue: boolean) {
-    this.#stream = stream;
+  constructor(owner: BodyOwner, length: number | undefined) {
+    this.#owner = owner;
     this.length = length;
-    this.#continueDue = expectsContinue;
   }
 
-  async *chunks(): AsyncGenerator<Uint8Array> {
-    const stream = this.#stream;
+  /** A piece has been asked for, and has not come. */
+  get waiting(): boolean {
+    return this.#asked !== undefined;
+  }
+
+  chunks(): AsyncIterable<Uint8Array> {
+    return this;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  /** The next piece. One at a time: to be called again only when the one before has come. */
+  next(): Promise<Piece> {
     this.consumed = true;
-    if (this.#continueDue && !stream.headersSent && !stream.closed) stream.additionalHeaders({ ':status': 100 });
-    this.#continueDue = false;
-    this.waiting = true;
-    // Whoever stops reading has no say over the stream, which still has an answer to bring.
-    for await (const chunk of stream.iterator({ destroyOnReturn: false })) {
-      this.waiting = false;
-      this.received += chunk.length;
-      yield chunk;
-      this.waiting = true;
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    if (this.#heldBytes > 0) {
+      const value = this.#held.subarray(0, this.#heldBytes);
+      this.#letGo();
+      return Promise.resolve({ done: false, value });
     }
-    this.waiting = false;
-    // A stream that was reset without an error ends like a whole one.
-    if (stream.aborted) throw new Error('the client broke off in the middle of its request');
+    if (this.#complete) return Promise.resolve(DONE);
+    if (this.#asked !== undefined) return Promise.reject(new Error('a piece of this body is being waited for already'));
+    const asked = Promise.withResolvers<Piece>();
+    this.#asked = asked;
+    this.#owner.onBodyWanted();
+    return asked.promise;
+  }
+
+  /** Whoever stops reading has no say over the stream, which still has an answer to bring. */
+  return(): Promise<Piece> {
+    return Promise.resolve(DONE);
+  }
+
+  /** Takes `window[start..stop)`, which has to stay as it is. */
+  push(window: Buffer, start: number, stop: number): void {
+    const bytes = stop - start;
+    this.received += bytes;
+    if (bytes === 0) return;
+    if (this.#failure !== undefined) {
+      this.#owner.onBodyTaken(bytes);
+      return;
+    }
+    const asked = this.#asked;
+    if (asked !== undefined) {
+      this.#asked = undefined;
+      asked.resolve({ done: false, value: window.subarray(start, stop) });
+      this.#owner.onBodyTaken(bytes);
+      return;
+    }
+    if (this.#held.length - this.#heldBytes < bytes) {
+      const grown = Buffer.allocUnsafeSlow(Math.max(HELD_MIN, 2 * this.#heldBytes, this.#heldBytes + bytes));
+      this.#held.copy(grown, 0, 0, this.#heldBytes);
+      this.#held = grown;
+    }
+    window.copy(this.#held, this.#heldBytes, start, stop);
+    this.#heldBytes += bytes;
+  }
+
+  end(): void {
+    this.#complete = true;
+    this.#asked?.resolve(DONE);
+    this.#asked = undefined;
+  }
+
+  /** Whoever waits for more of it learns that none comes. */
+  fail(error: Error): void {
+    if (this.#complete || this.#failure !== undefined) return;
+    this.#failure = error;
+    this.#letGo();
+    this.#asked?.reject(error);
+    this.#asked = undefined;
+  }
+
+  #letGo(): void {
+    const bytes = this.#heldBytes;
+    this.#held = EMPTY;
+    this.#heldBytes = 0;
+    if (bytes > 0) this.#owner.onBodyTaken(bytes);
   }
 }

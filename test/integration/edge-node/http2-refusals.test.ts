@@ -89,17 +89,17 @@ test('names in upper case: the stream is reset', async () => {
   await assertOutcome(get('/', ['X-A', '1']), RESET);
 });
 
-test('fields whose name or value cannot be one never reach an origin', async () => {
+test('a field whose name or value cannot be one makes the request malformed: the stream is reset', async () => {
+  const names = ['x a', 'x:f', '', 'x-\xe9', 'x\0', 'x\r\ny'];
+  for (const name of names) await assertOutcome(get('/', [name, '1']), RESET, JSON.stringify(name));
+  const values = ['a\r\nx-b: c', 'a\0b', ' a', 'a ', '\ta', 'a\n', '\x7f'];
+  for (const value of values) await assertOutcome(get('/', ['x-a', value]), RESET, JSON.stringify(value));
+  // Whatever is no control character may be in a value.
   const client = await FrameClient.connect(edge.port);
-  const bad = ['x a', '1', 'x-a', 'a\r\nx-b: c', 'x-c', 'a\0b', 'x-d', ' a', 'x-e', 'a\n', 'x:f', '1', '', '1'];
-  await client.outcome(client.request(get('/bad', ['x-good', '1', ...bad])));
+  assert.equal(await client.outcome(client.request(get('/good', ['x-good', 'a\tb \xe9', 'x-empty', '']))), '200');
+  const { fields } = origin.received.findLast(({ target }) => target === '/good') ?? assert.fail();
+  assert.deepEqual([field(fields, 'x-good'), field(fields, 'x-empty')], ['a\tb \xe9', '']);
   client.destroy();
-  const { fields } = origin.received.findLast(({ target }) => target === '/bad') ?? assert.fail();
-  assert.equal(field(fields, 'x-good'), '1');
-  assert.deepEqual(
-    fields.filter((name, i) => i % 2 === 0 && (name.startsWith('x-') || name.startsWith('x '))),
-    ['x-good', 'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host'],
-  );
 });
 
 test('Host doubled: reset; contradicting :authority: 400; host or scheme of another connection: 421', async () => {
@@ -125,17 +125,15 @@ test('a Content-Length that is doubled, malformed or not that of the body never 
   }
   await assertOutcome(get('/', ['content-length', '5', 'content-length', '5'], { ':method': 'POST' }), RESET);
   await assertOutcome(get('/', ['content-length', '5'], { ':method': 'POST' }), RESET);
-  for (const [declared, body, expected] of [
-    ['5', 'abc', [RESET]],
-    // nghttp2 takes more data than was declared for an attack on the connection.
-    ['2', 'abc', ['closed 1', 'closed 2', 'closed ']],
+  for (const [declared, body] of [
+    ['5', 'abc'],
+    ['2', 'abc'],
   ] as const) {
     const answered = edge.ends.filter((end) => end === 'complete').length;
     const client = await FrameClient.connect(edge.port);
     const stream = client.request(get('/', ['content-length', declared], { ':method': 'POST' }), FLAG.endHeaders);
     client.data(stream, body, true);
-    const outcome = await client.outcome(stream);
-    assert.ok((expected as readonly string[]).includes(outcome), outcome);
+    assert.equal(await client.outcome(stream), RESET, declared);
     assert.equal(edge.ends.filter((end) => end === 'complete').length, answered);
     client.destroy();
   }

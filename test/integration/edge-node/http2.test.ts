@@ -346,5 +346,5 @@ test('a connection that is idle is told to go away; one with a stream is not', a
   assert.deepEqual(client.goaways, []);
   clock.advance(11_000);
   await until('GOAWAY', () => client.goaways.length > 0);
-  assert.deepEqual([client.goaways, idle.refused], [[0], []]);
+  assert.deepEqual([client.goaways[0], idle.refused], [0, []]);
 });

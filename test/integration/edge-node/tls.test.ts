@@ -199,7 +199,9 @@ test('a stop lets answers in flight complete, tells HTTP/2 clients to go away, a
   for (const res of waiting.splice(before)) res.end('late');
   assert.deepEqual([(await answers[0]).body, (await answers[1]).statusCode], ['late', 200]);
   await stopped;
-  assert.deepEqual([busy.goaways, idle.goaways], [[0], [0]]);
+  // One that leaves room for requests on their way, and one that names the last, if the client is still there.
+  for (const { goaways } of [busy, idle])
+    assert.ok([1, 2].includes(goaways.length) && goaways.every((code) => code === 0));
 });
 
 test('what has not ended when the grace has passed is broken off', async () => {
