@@ -59,6 +59,8 @@ export class Exchange implements Settled {
   candidates: readonly CompiledOrigin[] | undefined = undefined;
   attempt = 0;
   origin: CompiledOrigin | undefined = undefined;
+  /** The request has met a connection that the origin had closed: the next one is to be new. */
+  fresh = false;
   // fetch
   tee: Tee | undefined = undefined;
   answer: OriginAnswer | undefined = undefined;

@@ -2,6 +2,7 @@
 // through the table. What the store has is committed only when the origin ended it properly and the length is right; what
 // the client has is broken off, never ended, when it did not.
 import type { StoreWriter } from '../decide/cache/entry.ts';
+import type { FieldList } from '../decide/fields.ts';
 import type { OriginFailure } from '../decide/retry.ts';
 import type { ClientPort, OriginCall } from '../ports.ts';
 
@@ -56,7 +57,12 @@ export class Tee {
     if (!this.#client.write(chunk)) this.call.pause();
   }
 
-  onEnd(): void {
+  /** Whether what was given to `onData` is still in use. The store copies what it is given. */
+  get retains(): boolean {
+    return this.#toClient && this.#client.retains !== false;
+  }
+
+  onEnd(trailers: FieldList): void {
     if (this.#over) return;
     // The client would take the beginning of its next answer for the end of this one.
     if (this.#left !== undefined && this.#left > 0) {
@@ -65,7 +71,7 @@ export class Tee {
     }
     this.#over = true;
     this.#writer?.commit();
-    if (this.#toClient) this.#client.end();
+    if (this.#toClient) this.#client.end(trailers);
     this.#onOver('complete');
   }
 

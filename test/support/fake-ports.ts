@@ -131,8 +131,8 @@ export class FakeCall implements OriginCall {
     return this;
   }
 
-  end(): void {
-    if (!this.aborted) this.#handler.onEnd();
+  end(trailers: FieldList = []): void {
+    if (!this.aborted) this.#handler.onEnd(trailers);
   }
 
   /** A whole answer: fresh for a minute unless `fields` say otherwise. */

@@ -111,13 +111,13 @@ function isFraming(name: string): boolean {
   }
 }
 
-function isToken(name: string): boolean {
+export function isToken(name: string): boolean {
   for (let i = 0; i < name.length; i += 1) if (!TOKEN_LOWER[name.charCodeAt(i)]) return false;
   return name.length > 0;
 }
 
 /** RFC 9110 section 5.5, obs-text allowed. */
-function isFieldValue(value: string): boolean {
+export function isFieldValue(value: string): boolean {
   for (let i = 0; i < value.length; i += 1) {
     const unit = value.charCodeAt(i);
     if (unit < SP ? unit !== HTAB : unit === DEL || unit > LATIN1_MAX) return false;

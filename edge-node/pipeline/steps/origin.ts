@@ -53,8 +53,8 @@ export const fetch: StepFunction<'fetch'> = (x, engine) => {
   // The barrier is read before the request leaves: a purge from now on counts against its answer.
   x.barrier = ports.barrier.current;
   const handler = new Fetch(x, engine, ports.clock.now());
-  const call = ports.origins.send(origin, { method: x.request.method, target, fields, body: x.client.body }, handler);
-  handler.begin(call);
+  const request = { method: x.request.method, target, fields, body: x.client.body, fresh: x.fresh };
+  handler.begin(ports.origins.send(origin, request, handler));
   return 'wait';
 };
 
@@ -113,13 +113,17 @@ class Fetch implements OriginHandler {
     this.#tee?.onData(chunk);
   }
 
-  onEnd(): void {
-    this.#tee?.onEnd();
+  get retains(): boolean {
+    return this.#tee?.retains ?? false;
+  }
+
+  onEnd(trailers: readonly string[]): void {
+    this.#tee?.onEnd(trailers);
   }
 
   onFailure(cause: OriginFailure): void {
     const x = this.#x;
-    if (x.origin) this.#ports.origins.suspect(x.origin);
+    if (x.origin && !cause.stale) this.#ports.origins.suspect(x.origin);
     if (this.#headSeen) this.#tee?.onFailure(cause);
     else this.#engine.resume(x, 'fetch', this.#afterFailure(x, cause));
   }
@@ -131,7 +135,13 @@ class Fetch implements OriginHandler {
     const left = (x.candidates?.length ?? 0) - x.attempt;
     const decision = decideRetry(cause, x.request.method, x.client.body?.consumed === true, left);
     this.#ports.log.warn({ origin: x.origin?.name, detail: cause.detail, decision }, 'an origin failed a request');
-    if (decision.kind === 'retry') return 'choose';
+    if (decision.kind === 'retry') {
+      if (decision.origin === 'same') {
+        x.attempt -= 1;
+        x.fresh = true;
+      }
+      return 'choose';
+    }
     if (x.stale && x.staleAllowed) return serveStale(x);
     x.failure = failure(cause.code, cause.detail);
     return 'refuse';
