@@ -9,7 +9,7 @@ import { clientAddress } from '../decide/client-address.ts';
 import type { CompiledOrigin, CompiledRoute, CompiledSite } from '../decide/compile.ts';
 import type { Failure } from '../decide/errors.ts';
 import { combinedField, type FieldList } from '../decide/fields.ts';
-import type { CacheOutcome, ClientPort, ExchangeEnd, Ports, Serving, Settled } from '../ports.ts';
+import type { CacheOutcome, ClientPort, ExchangeEnd, Ports, RequestBody, Serving, Settled } from '../ports.ts';
 import type { Tee } from './tee.ts';
 
 /** Why the request goes to an origin. */
@@ -64,12 +64,17 @@ export class Exchange implements Settled {
   // fetch
   tee: Tee | undefined = undefined;
   answer: OriginAnswer | undefined = undefined;
+  /** Octets of its body, if the origin says; undefined: it comes in chunks or until the connection closes. */
+  answerLength: number | undefined = undefined;
   /** The purge barrier as it stood when the request to the origin was sent. */
   barrier = 0;
   // store
   stored = false;
   /** The head made of the origin's answer. */
   freshHead: StoredHead | undefined = undefined;
+  // tunnel
+  /** What the client sends once its connection is a tunnel. */
+  fromClient: RequestBody | undefined = undefined;
   // respond, refuse
   outcome: CacheOutcome = 'none';
   failure: Failure | undefined = undefined;

@@ -1,6 +1,7 @@
 // The head of an HTTP/1.1 request, to text that is written octet for octet (latin1), from what an origin is asked (RFC 9112
 // sections 3, 5 and 6). Everything is checked here, last before the wire: a target or a value that could end a line would let
 // it write another request.
+import { FieldMemo } from '../field-memo.ts';
 import type { FieldList } from '../fields.ts';
 import { TARGET } from './octets.ts';
 import { isFieldValue, isToken } from './response-head.ts';
@@ -28,7 +29,27 @@ export type RequestText =
 export function requestText(request: RequestLines): RequestText {
   const { method, target, fields, body } = request;
   if (!isToken(method) || !isTarget(target)) return { kind: 'malformed', detail: 'a method or target cannot be sent' };
-  let text = `${method} ${target} HTTP/1.1\r\n`;
+  let lines = known.find(fields);
+  if (lines === undefined) {
+    lines = fieldLines(fields);
+    known.keep(fields, lines);
+  }
+  if (lines.kind === 'malformed') return lines;
+  let text = `${method} ${target} HTTP/1.1\r\n${lines.text}`;
+  if (request.upgrade !== undefined) text += `connection: upgrade\r\nupgrade: ${request.upgrade}\r\n`;
+  else if (request.trailers) text += 'te: trailers\r\nconnection: te\r\n';
+  if (request.expectsContinue) text += 'expect: 100-continue\r\n';
+  if (body === 'chunked') text += 'transfer-encoding: chunked\r\n';
+  else if (body !== 'none') text += `content-length: ${body}\r\n`;
+  // RFC 9110 section 8.6: where a method has a meaning for a body, its absence is said.
+  else if (method === 'POST' || method === 'PUT' || method === 'PATCH') text += 'content-length: 0\r\n';
+  return { kind: 'text', text: `${text}\r\n` };
+}
+
+const known = new FieldMemo<RequestText>();
+
+function fieldLines(fields: FieldList): RequestText {
+  let text = '';
   for (let i = 0; i < fields.length; i += 2) {
     const name = fields[i] ?? '';
     const value = fields[i + 1] ?? '';
@@ -38,14 +59,7 @@ export function requestText(request: RequestLines): RequestText {
     }
     text += `${name}: ${value}\r\n`;
   }
-  if (request.upgrade !== undefined) text += `connection: upgrade\r\nupgrade: ${request.upgrade}\r\n`;
-  else if (request.trailers) text += 'te: trailers\r\nconnection: te\r\n';
-  if (request.expectsContinue) text += 'expect: 100-continue\r\n';
-  if (body === 'chunked') text += 'transfer-encoding: chunked\r\n';
-  else if (body !== 'none') text += `content-length: ${body}\r\n`;
-  // RFC 9110 section 8.6: where a method has a meaning for a body, its absence is said.
-  else if (method === 'POST' || method === 'PUT' || method === 'PATCH') text += 'content-length: 0\r\n';
-  return { kind: 'text', text: `${text}\r\n` };
+  return { kind: 'text', text };
 }
 
 function isOwn(name: string): boolean {
