@@ -21,11 +21,12 @@ import { accessRecord } from './io/access-record.ts';
 import { type Readiness, startAdminServer } from './io/admin-server.ts';
 import { loadCertificates } from './io/certificates.ts';
 import { ControlStream } from './io/control-stream.ts';
-import { guardedConnector, guardedLookup } from './io/guarded-lookup.ts';
+import { guardedLookup } from './io/guarded-lookup.ts';
 import { type Listener, listenHttp1 } from './io/http1/listener.ts';
 import { CountingLedger } from './io/ledger.ts';
 import { MemoryStore } from './io/memory-store.ts';
-import { OriginClient } from './io/origin-client.ts';
+import { OriginClient } from './io/origin/client.ts';
+import { connector } from './io/origin/connector.ts';
 import { httpProbe } from './io/probe.ts';
 import { Prober } from './io/prober.ts';
 import { SnapshotApplier } from './io/snapshot-applier.ts';
@@ -74,8 +75,6 @@ export interface Edge {
 
 const SOFTWARE_VERSION = '0.1.0';
 const STOP_GRACE_MS = 4_000;
-const CONNECTIONS_PER_ORIGIN = 128;
-const WAITING_PER_ORIGIN = 1_024;
 
 /** Rejects with a sentence that says what is wrong when a port, a file or a database cannot be had. */
 export async function startEdge(options: EdgeOptions): Promise<Edge> {
@@ -114,9 +113,8 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
     });
     lifecycle.onStop('probes', () => prober.stop());
     const origins = new OriginClient({
-      connections: CONNECTIONS_PER_ORIGIN,
-      waiting: WAITING_PER_ORIGIN,
-      connector: (timeout) => guardedConnector({ timeout }, lookup),
+      clock,
+      connector: (origin) => connector(origin, { lookup }),
       suspect: (origin) => prober.suspect(origin.pool, origin.name),
     });
     lifecycle.onStop('origin connections', () => origins.close());

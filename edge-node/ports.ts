@@ -26,7 +26,15 @@ export interface ClientPort {
   begin(status: number, fields: FieldList, length: number | undefined): void;
   /** False: the client is slow; wait for `onDrain`. */
   write(chunk: Uint8Array): boolean;
-  end(): void;
+  /** Whether what was given to `write` is still in use, and must stay as it is. Undefined: always to be taken for so. */
+  readonly retains?: boolean;
+  /** `trailers`: may be sent behind the body where the client can take them. */
+  end(trailers?: FieldList): void;
+  /**
+   * In place of an answer: 101, from which on the connection carries octets both ways, those to the client by `write` and `end`.
+   * What comes back are those from it. Undefined: the client's protocol has no such thing.
+   */
+  switchProtocols?(protocol: string, fields: FieldList): RequestBody;
   /** Breaks the connection, so that nobody takes what was sent so far for the whole. */
   abort(): void;
   /** Called when `write` may go on. */
@@ -40,6 +48,8 @@ export interface RequestBody {
   readonly length: number | undefined;
   /** Whether the first piece was asked for; until then `chunks` may be called again. */
   readonly consumed: boolean;
+  /** The client waits for 100 (Continue), which it gets when the first piece is asked for. */
+  readonly continueDue?: boolean;
   /** The body, piece by piece. Throws when the client breaks off. */
   chunks(): AsyncIterable<Uint8Array>;
 }
@@ -50,15 +60,25 @@ export interface OriginRequest {
   readonly target: string;
   readonly fields: FieldList;
   readonly body: RequestBody | undefined;
+  /** Whether the client takes trailers. */
+  readonly trailers?: boolean;
+  /** The protocol that the client would switch to, if the handler has `onSwitch`. */
+  readonly upgrade?: string | undefined;
+  /** Not on a connection that has stood idle. */
+  readonly fresh?: boolean;
 }
 
 /** What comes back: any number of `onInformation`, then `onHead`, `onData` ..., `onEnd`; `onFailure` may end it anywhere. */
 export interface OriginHandler {
   onInformation(status: number, fields: FieldList): void;
   onHead(status: number, fields: FieldList): void;
-  /** The chunk is the receiver's to keep. */
+  /** Instead of `onHead`, and only where `upgrade` was asked for: the origin's 101. What comes back goes to the origin. */
+  onSwitch?(fields: FieldList): RequestBody;
+  /** The chunk stays as it is while `retains` is true; where that is undefined, for good. */
   onData(chunk: Buffer): void;
-  onEnd(): void;
+  readonly retains?: boolean;
+  /** `trailers`: as the origin sent them. */
+  onEnd(trailers: FieldList): void;
   onFailure(failure: OriginFailure): void;
 }
 

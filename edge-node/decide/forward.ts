@@ -1,6 +1,7 @@
 // What of a request reaches an origin, and what of an origin's answer reaches a client (RFC 9110 section 7.6). Forwarding
 // fields are written afresh, so that nothing outside the cache key can be smuggled into an answer that is then stored.
 import type { RequestHead } from './admit.ts';
+import { FieldMemo } from './field-memo.ts';
 import { combinedField, type FieldList, listMembers } from './fields.ts';
 
 /** RFC 9110 section 7.6.1, with the older fields that still occur. */
@@ -82,8 +83,39 @@ export interface ForwardContext {
   readonly conditions: FieldList;
 }
 
-/** The field list for the origin, flat. Content-Length stays; the client of the origin frames the body afresh. */
-export function forwardRequestFields(request: RequestHead, context: ForwardContext): string[] {
+interface Forwarded {
+  readonly scheme: RequestHead['scheme'];
+  readonly version: RequestHead['version'];
+  readonly context: ForwardContext;
+  readonly out: FieldList;
+}
+
+const forwarded = new FieldMemo<Forwarded>();
+
+/**
+ * The field list for the origin, flat. Content-Length stays; the client of the origin frames the body afresh. The same list for
+ * the same request.
+ */
+export function forwardRequestFields(request: RequestHead, context: ForwardContext): FieldList {
+  const { fields, scheme, version } = request;
+  const known = forwarded.find(fields);
+  if (known?.scheme === scheme && known.version === version && sameContext(known.context, context)) return known.out;
+  const out = Object.freeze(makeRequestFields(request, context));
+  if (context.conditions.length === 0) forwarded.keep(fields, { scheme, version, context, out });
+  return out;
+}
+
+function sameContext(a: ForwardContext, b: ForwardContext): boolean {
+  return (
+    a.mode === b.mode &&
+    a.authority === b.authority &&
+    a.forwardedFor === b.forwardedFor &&
+    a.edge === b.edge &&
+    b.conditions.length === 0
+  );
+}
+
+function makeRequestFields(request: RequestHead, context: ForwardContext): string[] {
   const { fields } = request;
   const named = connectionNamed(fields);
   const out: string[] = ['host', context.authority];
@@ -112,18 +144,31 @@ export function loopToken(edge: string): string {
 }
 
 /** The chain for X-Forwarded-For: what a trusted peer said, then the peer itself; what others say is dropped. */
-export function forwardedFor(request: RequestHead, peerTrusted: boolean): string {
-  const said = peerTrusted ? combinedField(request.fields, 'x-forwarded-for') : undefined;
-  return said === undefined || said === '' ? request.peer : `${said}, ${request.peer}`;
+export function forwardedFor(request: RequestHead, isTrusted: (address: string) => boolean): string {
+  const said = combinedField(request.fields, 'x-forwarded-for');
+  return said === undefined || said === '' || !isTrusted(request.peer) ? request.peer : `${said}, ${request.peer}`;
 }
 
 /**
  * An origin's answer as it may be stored and sent: no hop-by-hop fields, nothing about the origin's software, and a Date
  * (RFC 9110 section 6.6.1 asks a recipient with a clock to add a missing one; `date` is that).
  */
-export function responseFields(fields: FieldList, date: string): string[] {
-  const named = connectionNamed(fields);
+export function responseFields(fields: FieldList, date: string): FieldList {
+  const known = answered.find(fields);
+  if (known !== undefined) return known;
   const out: string[] = [];
+  const dated = copyResponseFields(fields, out);
+  if (!dated) out.push('date', date);
+  Object.freeze(out);
+  if (dated) answered.keep(fields, out);
+  return out;
+}
+
+const answered = new FieldMemo<FieldList>();
+
+/** Returns whether Date was among them. */
+function copyResponseFields(fields: FieldList, out: string[]): boolean {
+  const named = connectionNamed(fields);
   let dated = false;
   for (let i = 0; i < fields.length; i += 2) {
     const name = fields[i] ?? '';
@@ -131,8 +176,7 @@ export function responseFields(fields: FieldList, date: string): string[] {
     if (name === 'date') dated = true;
     out.push(name, fields[i + 1] ?? '');
   }
-  if (!dated) out.push('date', date);
-  return out;
+  return dated;
 }
 
 function connectionNamed(fields: FieldList): ReadonlySet<string> | undefined {

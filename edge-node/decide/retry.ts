@@ -8,12 +8,18 @@ export interface OriginFailure {
   readonly code: Extract<FailureCode, `origin-${string}`>;
   /** For the log: "connection refused by 127.0.0.1:9001". */
   readonly detail: string;
+  /**
+   * The connection had stood idle, and ended before an octet of an answer: most likely the origin closed it just when the request
+   * was sent, which says nothing about the origin.
+   */
+  readonly stale?: boolean;
 }
 
 const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'PUT', 'DELETE', 'OPTIONS']);
 
 export type RetryDecision =
-  | { readonly kind: 'retry' }
+  /** "same": the same origin, on a new connection. */
+  | { readonly kind: 'retry'; readonly origin: 'next' | 'same' }
   | {
       readonly kind: 'give-up';
       readonly reason: 'not-idempotent' | 'body-consumed' | 'answer-begun' | 'no-origin-left';
@@ -28,6 +34,7 @@ export function decideRetry(
   if (failure.phase === 'body') return { kind: 'give-up', reason: 'answer-begun' };
   if (bodyConsumed) return { kind: 'give-up', reason: 'body-consumed' };
   if (failure.phase === 'head' && !IDEMPOTENT.has(method)) return { kind: 'give-up', reason: 'not-idempotent' };
+  if (failure.stale) return { kind: 'retry', origin: 'same' };
   if (originsLeft <= 0) return { kind: 'give-up', reason: 'no-origin-left' };
-  return { kind: 'retry' };
+  return { kind: 'retry', origin: 'next' };
 }

@@ -4,7 +4,7 @@
 import { type LookupAddress, type LookupOptions, lookup as systemLookup } from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
 import { buildConnector } from 'undici';
-import { type AddressVerdict, judgeAddress } from '../decide/address-guard.ts';
+import { judgeAddress } from '../decide/address-guard.ts';
 
 /** Thrown instead of connecting. `message` names the host, the address and the reason; it is not for clients. */
 export class DeniedAddressError extends Error {
@@ -60,6 +60,13 @@ function denial(hostname: string, addresses: readonly LookupAddress[]): Error {
   return Object.assign(new Error(`${hostname} resolves to no address`), { code: 'ENOTFOUND' });
 }
 
+/** Why `host` is never connected to; undefined when it may be, or when it is a name, which the look-up judges. No brackets. */
+export function deniedLiteral(host: string): DeniedAddressError | undefined {
+  if (isIP(host) === 0) return undefined;
+  const verdict = judgeAddress(host);
+  return verdict.kind === 'denied' ? new DeniedAddressError(host, host, verdict.reason) : undefined;
+}
+
 /** What undici takes as `connect`. */
 export type Connector = buildConnector.connector;
 
@@ -67,9 +74,8 @@ export type Connector = buildConnector.connector;
 export function guardedConnector(options: buildConnector.BuildOptions, lookup: LookupFunction): Connector {
   const connect = buildConnector({ ...options, lookup });
   return (target, callback) => {
-    const host = target.hostname.replace(/^\[|\]$/g, '');
-    const verdict: AddressVerdict = isIP(host) === 0 ? { kind: 'allowed' } : judgeAddress(host);
-    if (verdict.kind === 'denied') callback(new DeniedAddressError(host, host, verdict.reason), null);
+    const denied = deniedLiteral(target.hostname.replace(/^\[|\]$/g, ''));
+    if (denied !== undefined) callback(denied, null);
     else connect(target, callback);
   };
 }

@@ -9,7 +9,7 @@ import { clientAddress } from '../decide/client-address.ts';
 import type { CompiledOrigin, CompiledRoute, CompiledSite } from '../decide/compile.ts';
 import type { Failure } from '../decide/errors.ts';
 import { combinedField, type FieldList } from '../decide/fields.ts';
-import type { CacheOutcome, ClientPort, ExchangeEnd, Ports, Serving, Settled } from '../ports.ts';
+import type { CacheOutcome, ClientPort, ExchangeEnd, Ports, RequestBody, Serving, Settled } from '../ports.ts';
 import type { Tee } from './tee.ts';
 
 /** Why the request goes to an origin. */
@@ -59,15 +59,22 @@ export class Exchange implements Settled {
   candidates: readonly CompiledOrigin[] | undefined = undefined;
   attempt = 0;
   origin: CompiledOrigin | undefined = undefined;
+  /** The request has met a connection that the origin had closed: the next one is to be new. */
+  fresh = false;
   // fetch
   tee: Tee | undefined = undefined;
   answer: OriginAnswer | undefined = undefined;
+  /** Octets of its body, if the origin says; undefined: it comes in chunks or until the connection closes. */
+  answerLength: number | undefined = undefined;
   /** The purge barrier as it stood when the request to the origin was sent. */
   barrier = 0;
   // store
   stored = false;
   /** The head made of the origin's answer. */
   freshHead: StoredHead | undefined = undefined;
+  // tunnel
+  /** What the client sends once its connection is a tunnel. */
+  fromClient: RequestBody | undefined = undefined;
   // respond, refuse
   outcome: CacheOutcome = 'none';
   failure: Failure | undefined = undefined;

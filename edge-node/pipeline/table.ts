@@ -27,7 +27,7 @@ export const TABLE = {
   },
   fetch: {
     does: 'sends the request to the origin; the barrier is noted here',
-    next: ['refresh', 'store', 'choose', 'respond', 'refuse'],
+    next: ['refresh', 'store', 'choose', 'respond', 'tunnel', 'refuse'],
     waits: true,
   },
   refresh: {
@@ -40,6 +40,10 @@ export const TABLE = {
   },
   respond: {
     does: 'sends the answer, from the cache or through the tee',
+    next: ['done'],
+  },
+  tunnel: {
+    does: 'passes on that the origin switches protocols',
     next: ['done'],
   },
   refuse: {

@@ -2,16 +2,19 @@
 // through the table. What the store has is committed only when the origin ended it properly and the length is right; what
 // the client has is broken off, never ended, when it did not.
 import type { StoreWriter } from '../decide/cache/entry.ts';
+import type { FieldList } from '../decide/fields.ts';
 import type { OriginFailure } from '../decide/retry.ts';
 import type { ClientPort, OriginCall } from '../ports.ts';
 
-/** Called once: the answer is complete, or it broke off, or the client left. */
-export type TeeEnd = (end: 'complete' | 'origin-failed' | 'client-gone', failure?: OriginFailure) => void;
+export interface TeeOwner {
+  /** Called once: the answer is complete, or it broke off, or the client left. */
+  onOver(end: 'complete' | 'origin-failed' | 'client-gone', failure?: OriginFailure): void;
+}
 
 export class Tee {
   readonly call: OriginCall;
   readonly #client: ClientPort;
-  readonly #onOver: TeeEnd;
+  readonly #owner: TeeOwner;
   #writer: StoreWriter | undefined;
   #toClient = false;
   /** Of the announced length; undefined when none was. */
@@ -20,10 +23,10 @@ export class Tee {
   /** Body bytes handed to the client. */
   bytes = 0;
 
-  constructor(call: OriginCall, client: ClientPort, onOver: TeeEnd) {
+  constructor(call: OriginCall, client: ClientPort, owner: TeeOwner) {
     this.call = call;
     this.#client = client;
-    this.#onOver = onOver;
+    this.#owner = owner;
   }
 
   /** The body also goes to the store. */
@@ -35,7 +38,6 @@ export class Tee {
   relay(length: number | undefined): void {
     this.#toClient = true;
     this.#left = length;
-    this.#client.onDrain = () => this.call.resume();
   }
 
   onData(chunk: Buffer): void {
@@ -53,10 +55,17 @@ export class Tee {
       }
     }
     this.bytes += chunk.length;
-    if (!this.#client.write(chunk)) this.call.pause();
+    if (this.#client.write(chunk)) return;
+    this.#client.onDrain ??= () => this.call.resume();
+    this.call.pause();
   }
 
-  onEnd(): void {
+  /** Whether what was given to `onData` is still in use. The store copies what it is given. */
+  get retains(): boolean {
+    return this.#toClient && this.#client.retains !== false;
+  }
+
+  onEnd(trailers: FieldList): void {
     if (this.#over) return;
     // The client would take the beginning of its next answer for the end of this one.
     if (this.#left !== undefined && this.#left > 0) {
@@ -65,8 +74,8 @@ export class Tee {
     }
     this.#over = true;
     this.#writer?.commit();
-    if (this.#toClient) this.#client.end();
-    this.#onOver('complete');
+    if (this.#toClient) this.#client.end(trailers);
+    this.#owner.onOver('complete');
   }
 
   onFailure(failure: OriginFailure): void {
@@ -74,14 +83,14 @@ export class Tee {
     this.#over = true;
     this.#writer?.abort();
     if (this.#toClient) this.#client.abort();
-    this.#onOver('origin-failed', failure);
+    this.#owner.onOver('origin-failed', failure);
   }
 
   /** The client left. Its answer goes nowhere any more, and an answer that is only half stored is of no use. */
   onClientGone(): void {
     if (this.#over) return;
     this.abort();
-    this.#onOver('client-gone');
+    this.#owner.onOver('client-gone');
   }
 
   /** Ends everything without telling anyone. */

@@ -8,11 +8,12 @@ import { compileSnapshot } from '../../edge-node/decide/compile.ts';
 import type { FieldList } from '../../edge-node/decide/fields.ts';
 import { HealthTable } from '../../edge-node/decide/health.ts';
 import { OriginOrder } from '../../edge-node/decide/order.ts';
-import { guardedConnector, guardedLookup } from '../../edge-node/io/guarded-lookup.ts';
+import { guardedLookup } from '../../edge-node/io/guarded-lookup.ts';
 import { type Listener, type ListenerEvents, listenHttp1 } from '../../edge-node/io/http1/listener.ts';
 import { DEFAULT_HTTP1_LIMITS, type Http1Limits } from '../../edge-node/io/http1/shared.ts';
 import { MemoryStore } from '../../edge-node/io/memory-store.ts';
-import { OriginClient } from '../../edge-node/io/origin-client.ts';
+import { OriginClient } from '../../edge-node/io/origin/client.ts';
+import { connector } from '../../edge-node/io/origin/connector.ts';
 import { Exchange } from '../../edge-node/pipeline/exchange.ts';
 import { createEngine } from '../../edge-node/pipeline/run.ts';
 import { STEPS } from '../../edge-node/pipeline/steps/index.ts';
@@ -78,10 +79,10 @@ export async function startEdge(
   const snapshot = compileSnapshot({ ...snapshotOf(1), pools: [poolOf(origins)] }, 'edge-1');
   const lookup = guardedLookup();
   const client = new OriginClient({
-    connections: 64,
-    waiting: 64,
-    connector: (timeout) => guardedConnector({ timeout }, lookup),
+    clock: systemClock,
+    connector: (address) => connector(address, { lookup }),
     suspect: () => undefined,
+    limits: { connections: 64, waiting: 64 },
   });
   client.use(snapshot);
   const cache = new MemoryStore();

@@ -1,6 +1,7 @@
 // The two ends of a request, doing what a test says: a client that records what it is sent, and an origin's call that the
 // test answers.
 import assert from 'node:assert/strict';
+import { Readable } from 'node:stream';
 import type { RequestHead } from '../../edge-node/decide/admit.ts';
 import { type FieldList, field } from '../../edge-node/decide/fields.ts';
 import type { OriginFailure } from '../../edge-node/decide/retry.ts';
@@ -23,6 +24,7 @@ export class FakeClient implements ClientPort {
   /** As announced. */
   length: number | undefined;
   text = '';
+  trailers: FieldList = [];
   /** `open` until the answer is complete or broken off. */
   state: 'open' | 'ended' | 'aborted' = 'open';
   /** Takes no more for now: `write` says so. */
@@ -69,10 +71,21 @@ export class FakeClient implements ClientPort {
     return !this.slow;
   }
 
-  end(): void {
+  end(trailers: FieldList = []): void {
     assert.ok(this.#begun && this.state === 'open', 'the end of nothing');
+    this.trailers = trailers;
     this.state = 'ended';
   }
+
+  switchProtocols(protocol: string, fields: FieldList): RequestBody {
+    this.begin(101, fields, undefined);
+    this.protocol = protocol;
+    return { length: undefined, consumed: false, chunks: () => this.sends };
+  }
+  /** What the connection was switched to. */
+  protocol: string | undefined;
+  /** What it sends once it has been. */
+  sends: AsyncIterable<Uint8Array> = Readable.from([]);
 
   abort(): void {
     this.state = 'aborted';
@@ -126,13 +139,18 @@ export class FakeCall implements OriginCall {
     return this;
   }
 
+  /** The origin switches protocols. What the client sends from then on. */
+  switch(fields: FieldList = []): RequestBody | undefined {
+    return this.aborted ? undefined : this.#handler.onSwitch?.(fields);
+  }
+
   data(text: string): this {
     if (!this.aborted) this.#handler.onData(Buffer.from(text));
     return this;
   }
 
-  end(): void {
-    if (!this.aborted) this.#handler.onEnd();
+  end(trailers: FieldList = []): void {
+    if (!this.aborted) this.#handler.onEnd(trailers);
   }
 
   /** A whole answer: fresh for a minute unless `fields` say otherwise. */

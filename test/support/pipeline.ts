@@ -216,6 +216,7 @@ export class World {
       refresh: watched('refresh', steps.refresh),
       store: watched('store', steps.store),
       respond: watched('respond', steps.respond),
+      tunnel: watched('tunnel', steps.tunnel),
       refuse: watched('refuse', steps.refuse),
     };
   }

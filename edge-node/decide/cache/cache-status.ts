@@ -78,6 +78,7 @@ export function forwardReason(reason: StaleReason | BypassReason | 'purged'): Fo
     case 'policy':
     case 'has-request-body':
     case 'method-override':
+    case 'upgrade':
     case 'precondition':
       return 'bypass';
   }

@@ -83,5 +83,6 @@ const BYPASS: Readonly<Record<BypassReason, string>> = {
   method: 'only GET and HEAD are answered from the cache',
   'has-request-body': 'a body is not part of the key',
   'method-override': 'the request asks for another method in a field',
+  upgrade: 'the request is for a tunnel',
   precondition: 'If-Match and If-Unmodified-Since are for an origin to judge',
 };

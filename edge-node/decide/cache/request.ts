@@ -1,11 +1,12 @@
 // Whether a request may be answered from the cache at all (RFC 9111 section 4), from its method and fields.
 import { combinedField, type FieldList } from '../fields.ts';
+import { WEBSOCKET } from '../upgrade.ts';
 import { type CacheControl, NO_DIRECTIVES, parseCacheControl } from './cache-control.ts';
 
 export type BypassReason = 'policy' | 'method' | RequestBar | 'precondition';
 
 /** What in a GET makes its answer depend on more than the key and Vary. */
-export type RequestBar = 'has-request-body' | 'method-override';
+export type RequestBar = 'has-request-body' | 'method-override' | 'upgrade';
 
 export type RequestClass =
   | {
@@ -26,6 +27,7 @@ const BYPASS = Object.freeze({
   method: bypass('method'),
   'has-request-body': bypass('has-request-body'),
   'method-override': bypass('method-override'),
+  upgrade: bypass('upgrade'),
   precondition: bypass('precondition'),
 });
 
@@ -80,7 +82,8 @@ export function requestDirectives(fields: FieldList): CacheControl {
 
 /**
  * A body of a GET has no meaning that a cache could key on (RFC 9110 section 9.3.1), and a field that claims another method
- * may make an origin answer something else: neither may come from, or get into, a shared cache.
+ * may make an origin answer something else: neither may come from, or get into, a shared cache. Nor may the answer to a request
+ * for a tunnel.
  */
 export function requestBar(fields: FieldList): RequestBar | undefined {
   for (let i = 0; i < fields.length; i += 2) {
@@ -94,6 +97,9 @@ export function requestBar(fields: FieldList): RequestBar | undefined {
       case 'x-http-method':
       case 'x-method-override':
         return 'method-override';
+      case 'upgrade':
+        if (fields[i + 1]?.toLowerCase() === WEBSOCKET) return 'upgrade';
+        break;
       default:
     }
   }

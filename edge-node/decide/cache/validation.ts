@@ -31,6 +31,15 @@ export function notModified(method: string, requestFields: FieldList, entry: Sto
   return sinceMs !== undefined && (entry.lastModifiedMs ?? entry.dateMs) <= sinceMs;
 }
 
+/** Whether {@link notModified} could be true of a request with these fields. */
+export function hasConditions(requestFields: FieldList): boolean {
+  for (let i = 0; i < requestFields.length; i += 2) {
+    const name = requestFields[i];
+    if (name === 'if-none-match' || name === 'if-modified-since') return true;
+  }
+  return false;
+}
+
 /** RFC 9110 section 13.1.2: `*`, or a list with a tag that equals `etag` by weak comparison. Broken lists match nothing more. */
 function listsTag(list: string, etag: string | undefined): boolean {
   if (list.trim() === '*') return true;

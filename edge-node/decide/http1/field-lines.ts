@@ -25,6 +25,7 @@ const SHARED_TEXT_MAX = 4096;
 export class FieldLineReader {
   readonly #marks: Int32Array;
   readonly #maxLines: number;
+  readonly #keepsUnderscores: boolean;
   #lines = 0;
   #start = 0;
   /** Of the section last scanned: where it ends, its empty line included. */
@@ -32,9 +33,10 @@ export class FieldLineReader {
   /** Of the section last scanned: how many lines were left out since their name has "_", which many servers take for "-". */
   dropped = 0;
 
-  /** `maxLines`: how many field lines a section may have. */
-  constructor(maxLines: number) {
+  /** `maxLines`: how many field lines a section may have; `underscores`: what to do with those whose name has "_". */
+  constructor(maxLines: number, underscores: 'drop' | 'keep' = 'drop') {
     this.#maxLines = maxLines;
+    this.#keepsUnderscores = underscores === 'keep';
     this.#marks = new Int32Array(maxLines * MARKS);
   }
 
@@ -84,7 +86,7 @@ export class FieldLineReader {
       if (at >= stop) return INCOMPLETE;
       if (window[at] !== LF) return refused('line-terminator');
       at += 1;
-      if (nameAt(node) === '' && hasOctet(window, UNDERSCORE, nameStart, nameEnd)) {
+      if (nameAt(node) === '' && !this.#keepsUnderscores && hasOctet(window, UNDERSCORE, nameStart, nameEnd)) {
         dropped += 1;
         continue;
       }

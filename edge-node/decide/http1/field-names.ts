@@ -17,6 +17,12 @@ const COMMON = Object.keys(
       'sec-websocket-protocol sec-websocket-version te traceparent tracestate trailer transfer-encoding upgrade',
       'upgrade-insecure-requests user-agent vary via x-forwarded-for x-forwarded-host x-forwarded-port',
       'x-forwarded-proto x-real-ip x-request-id x-requested-with',
+      // What answers of origins have besides.
+      'accept-ranges access-control-allow-credentials access-control-allow-headers access-control-allow-methods',
+      'access-control-allow-origin access-control-expose-headers access-control-max-age allow alt-svc cache-status',
+      'content-disposition content-security-policy location nel proxy-authenticate referrer-policy report-to retry-after',
+      'sec-websocket-accept server server-timing set-cookie strict-transport-security surrogate-key timing-allow-origin',
+      'warning www-authenticate x-cache x-content-type-options x-frame-options x-powered-by x-xss-protection',
     ]
       .flatMap((line) => line.split(' '))
       .map((name) => [name, true]),

@@ -1,4 +1,4 @@
-// Why a message is refused, and what the client is told (RFC 9110 section 15). After any of these the position in the octet
+// Why a message is refused, a client's or an origin's, and what the client is told (RFC 9110 section 15). After any of these the position in the octet
 // stream is not to be trusted: the connection is closed once the refusal is sent (RFC 9112 section 9.6).
 import { FAILURES, type FailureCode } from '../errors.ts';
 
@@ -37,6 +37,10 @@ const CODES = {
   'chunk-extension': 'malformed-request',
   'chunk-terminator': 'malformed-request',
   'trailer-forbidden': 'malformed-request',
+  // What only an answer can have wrong (RFC 9112 sections 4 and 6.3).
+  'status-line-malformed': 'origin-malformed',
+  'status-out-of-range': 'origin-malformed',
+  'body-where-none-may-be': 'origin-malformed',
 } as const satisfies Readonly<Record<string, FailureCode>>;
 
 export type RefusalReason = keyof typeof CODES;

@@ -2,6 +2,7 @@
 // sections 4 to 6). Names and values are checked here, last before the wire: an origin's value that could end a line would let
 // it write another response (response splitting), and one beyond latin1 would be cut down to octets nobody checked.
 import { formatHttpDate } from '../cache/http-date.ts';
+import { FieldMemo } from '../field-memo.ts';
 import type { FieldList } from '../fields.ts';
 import { TOKEN_LOWER } from './octets.ts';
 
@@ -84,6 +85,16 @@ for (let status = 100; status < 1000; status += 1) {
  * speak of the connection (Content-Length, Transfer-Encoding, Connection, Keep-Alive): who writes the message adds its own.
  */
 export function headText(status: number, fields: FieldList): HeadText | MalformedField {
+  const known = heads.find(fields);
+  if (known?.status === status) return known;
+  const head = makeHeadText(status, fields);
+  if (head.kind === 'text') heads.keep(fields, head);
+  return head;
+}
+
+const heads = new FieldMemo<HeadText>();
+
+function makeHeadText(status: number, fields: FieldList): HeadText | MalformedField {
   const start = statusLines.get(status);
   if (start === undefined) throw new RangeError(`status ${status} is not within 100..999`);
   let text = start;
@@ -99,6 +110,18 @@ export function headText(status: number, fields: FieldList): HeadText | Malforme
   return { kind: 'text', status, text, dated };
 }
 
+/** Trailers as they are written, without the empty line; undefined when one cannot be sent. */
+export function fieldLines(fields: FieldList): string | undefined {
+  let text = '';
+  for (let i = 0; i < fields.length; i += 2) {
+    const name = fields[i] ?? '';
+    const value = fields[i + 1] ?? '';
+    if (!isToken(name) || !isFieldValue(value)) return undefined;
+    text += `${name}: ${value}\r\n`;
+  }
+  return text;
+}
+
 function isFraming(name: string): boolean {
   switch (name) {
     case 'content-length':
@@ -111,13 +134,14 @@ function isFraming(name: string): boolean {
   }
 }
 
-function isToken(name: string): boolean {
+/** RFC 9110 section 5.6.2. */
+export function isToken(name: string): boolean {
   for (let i = 0; i < name.length; i += 1) if (!TOKEN_LOWER[name.charCodeAt(i)]) return false;
   return name.length > 0;
 }
 
 /** RFC 9110 section 5.5, obs-text allowed. */
-function isFieldValue(value: string): boolean {
+export function isFieldValue(value: string): boolean {
   for (let i = 0; i < value.length; i += 1) {
     const unit = value.charCodeAt(i);
     if (unit < SP ? unit !== HTAB : unit === DEL || unit > LATIN1_MAX) return false;

@@ -1,13 +1,18 @@
 // Remembers what field sections say, by their octets. The requests of one connection mostly repeat the same field lines, and
-// comparing a section with one that was read before is many times cheaper than reading it.
+// so do the answers to them; comparing a section with one that was read before is many times cheaper than reading it.
 //
-// Why that is safe: what a section says depends on its octets alone, from the first octet after the request line to the first
+// Why that is safe: what a section says depends on its octets alone, from the first octet after the first line to the first
 // empty line. A remembered section ends with its empty line and only accepted ones are remembered; so where all its octets
 // stand in the window, reading them would find the same end and the same fields. The hash only says where to look: every
 // octet is compared. What depends on more than the section (the version, the limit on the whole head) is not remembered.
 //
 // What it holds is bounded: `slots` sections of up to SLOT_BYTES, each replaced by the next that falls on its slot.
 import type { RequestSection } from './request-section.ts';
+
+/** What is known of a section; `size`: octets, the empty line included. */
+export interface Section {
+  readonly size: number;
+}
 
 const SLOT_BYTES = 4096;
 /** Below this many octets a loop is quicker than a call into native code. */
@@ -16,21 +21,21 @@ const LOOP_MAX = 160;
 const SAMPLES = 16;
 
 /** One for each thread, shared by its connections. */
-export class SectionMemo {
+export class SectionMemo<S extends Section = RequestSection> {
   readonly #mask: number;
-  readonly #sections: (RequestSection | undefined)[];
+  readonly #sections: (S | undefined)[];
   readonly #octets: Buffer;
 
   /** `slots`: a power of two; each costs 4 KiB and what the fields of one section take. */
   constructor(slots = 256) {
     if (slots < 1 || (slots & (slots - 1)) !== 0) throw new Error(`${slots} slots is not a power of two`);
     this.#mask = slots - 1;
-    this.#sections = new Array<RequestSection | undefined>(slots).fill(undefined);
+    this.#sections = new Array<S | undefined>(slots).fill(undefined);
     this.#octets = Buffer.alloc(slots * SLOT_BYTES);
   }
 
   /** The section at `start` if it is the one remembered under `hash` and ends by `stop`. */
-  find(hash: number, window: Buffer, start: number, stop: number): RequestSection | undefined {
+  find(hash: number, window: Buffer, start: number, stop: number): S | undefined {
     const slot = hash & this.#mask;
     const section = this.#sections[slot];
     if (section === undefined || section.size > stop - start) return undefined;
@@ -38,7 +43,7 @@ export class SectionMemo {
   }
 
   /** Remembers the section that was read from `start`, under `hash`. A long one is not worth its place. */
-  keep(hash: number, window: Buffer, start: number, section: RequestSection): void {
+  keep(hash: number, window: Buffer, start: number, section: S): void {
     if (section.size > SLOT_BYTES) return;
     const slot = hash & this.#mask;
     window.copy(this.#octets, slot * SLOT_BYTES, start, start + section.size);

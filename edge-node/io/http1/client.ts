@@ -3,8 +3,9 @@
 import type { RequestHead } from '../../decide/admit.ts';
 import { type FailureCode, failureResponse } from '../../decide/errors.ts';
 import type { FieldList } from '../../decide/fields.ts';
-import { type HeadText, headText } from '../../decide/http1/response-head.ts';
-import type { ClientPort } from '../../ports.ts';
+import { fieldLines, type HeadText, headText } from '../../decide/http1/response-head.ts';
+import { takesTrailers } from '../../decide/trailers.ts';
+import type { ClientPort, RequestBody } from '../../ports.ts';
 import type { Http1Body } from './request-body.ts';
 
 /** What an exchange needs of its connection. */
@@ -17,6 +18,12 @@ export interface ExchangeOwner {
   flush(): boolean;
   /** As `flush`, at the end of the turn. */
   flushLater(): void;
+  /** The connection is a tunnel from now on. What the client sends on it. */
+  onSwitched(): RequestBody;
+  /** As `flush`, or where little is queued as `flushLater`: more may follow within the turn. */
+  flushSoon(): boolean;
+  /** Whether anything that was sent is still held. */
+  readonly holds: boolean;
   /** The answer is complete; the connection ends after it unless `persists`. */
   onAnswered(client: Http1Client, persists: boolean): void;
   break(): void;
@@ -121,20 +128,33 @@ export class Http1Client implements ClientPort {
       }
       this.#owner.send(chunk);
     }
-    return this.#owner.flush();
+    return this.#owner.flushSoon();
   }
 
-  end(): void {
+  get retains(): boolean {
+    return this.#owner.holds;
+  }
+
+  end(trailers?: FieldList): void {
     if (this.#state !== 'begun') return;
     if (!this.#silent) {
       if (this.#left > 0) {
         this.abort();
         return;
       }
-      if (this.#left === -1) this.#owner.send('0\r\n\r\n');
+      if (this.#left === -1) this.#owner.send(`0\r\n${this.#trailerLines(trailers)}\r\n`);
     }
     this.#state = 'over';
     this.#owner.onAnswered(this, this.#persists);
+  }
+
+  switchProtocols(protocol: string, fields: FieldList): RequestBody {
+    const head = sendable(101, fields);
+    this.#state = 'begun';
+    this.#left = -2;
+    this.#owner.send(`${head.text}connection: upgrade\r\nupgrade: ${protocol}\r\n\r\n`);
+    this.#owner.flushLater();
+    return this.#owner.onSwitched();
   }
 
   abort(): void {
@@ -176,6 +196,12 @@ export class Http1Client implements ClientPort {
   /** Whether no body follows the head, whatever the head says (RFC 9112 section 6.3). */
   #isSilent(status: number): boolean {
     return status === 204 || status === 304 || this.request.method === 'HEAD';
+  }
+
+  /** Only for a client that says that it takes them; what is malformed is not worth breaking off an answer. */
+  #trailerLines(trailers: FieldList | undefined): string {
+    if (trailers === undefined || trailers.length === 0 || !takesTrailers(this.request.fields)) return '';
+    return fieldLines(trailers) ?? '';
   }
 
   /** Date where there is none, framing by length, persistence, and the empty line. */

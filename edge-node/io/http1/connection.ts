@@ -23,6 +23,8 @@ import type { Http1Shared, Swept } from './shared.ts';
 const EMPTY = Buffer.alloc(0);
 /** Answers of one turn are written once they are this long. */
 const TURN_BYTES = 64 * 1024;
+/** Parts of a body are written once they are this long, or at the end of the turn. */
+const SOON_BYTES = 16 * 1024;
 const CONTINUE = 'HTTP/1.1 100 Continue\r\n\r\n';
 
 /** A `net.Socket` or `tls.TLSSocket`, or in tests one end of a pair in memory. */
@@ -95,10 +97,24 @@ export class Http1Connection implements ExchangeOwner, BodyOwner, Swept {
   flushLater(): void {
     if (this.#turning || this.#flushLater) return;
     this.#flushLater = true;
-    process.nextTick(() => {
-      this.#flushLater = false;
-      this.#outbox.flush();
-    });
+    process.nextTick(flushNow, this);
+  }
+
+  flushSoon(): boolean {
+    if (this.#outbox.bytes >= SOON_BYTES) return this.flush();
+    this.flushLater();
+    return !this.#outbox.blocked;
+  }
+
+  /** What `flushLater` has put off. */
+  flushNow(): void {
+    if (!this.#flushLater) return;
+    this.#flushLater = false;
+    this.#outbox.flush();
+  }
+
+  get holds(): boolean {
+    return !this.#outbox.empty;
   }
 
   onAnswered(client: Http1Client, persists: boolean): void {
@@ -110,6 +126,12 @@ export class Http1Connection implements ExchangeOwner, BodyOwner, Swept {
     }
     this.#body?.discard();
     this.#turn();
+  }
+
+  onSwitched(): Http1Body {
+    const { parser, limits } = this.#shared;
+    this.#body = new Http1Body(this, 'tunnel', parser.lines, limits);
+    return this.#body;
   }
 
   onBodyWanted(): void {
@@ -135,6 +157,8 @@ export class Http1Connection implements ExchangeOwner, BodyOwner, Swept {
   retire(): void {
     this.#retiring = true;
     if (this.#deadlines.waiting === 'idle') this.#finish();
+    // The origin is told that no more comes, and ends it.
+    else if (this.#body?.tunnel) this.#onInputEnd();
   }
 
   sweep(now: number): void {
@@ -256,12 +280,17 @@ export class Http1Connection implements ExchangeOwner, BodyOwner, Swept {
     const body = this.#body;
     let waiting: Waiting = 'idle';
     if (this.#client !== undefined || body !== undefined || this.#outbox.blocked) {
-      waiting = body?.wants ? 'body' : 'answer';
+      // A tunnel has its bounds at the origin's side, which sees both directions.
+      waiting = body?.wants && !body.tunnel ? 'body' : 'answer';
       if (this.#inputEnded && this.#client?.begun === false) waiting = 'half-closed';
       // What was asked before its end is answered; what is there in part can never be.
       if (this.#inputEnded && body?.wants) {
-        this.break();
-        return;
+        if (!body.tunnel) {
+          this.break();
+          return;
+        }
+        this.#body = undefined;
+        body.end();
       }
     } else if (this.#inputEnded || (this.#retiring && left === 0)) {
       this.#finish();
@@ -332,6 +361,10 @@ export class Http1Connection implements ExchangeOwner, BodyOwner, Swept {
     this.#body = undefined;
     body?.fail(new Error(why));
   }
+}
+
+function flushNow(connection: Http1Connection): void {
+  connection.flushNow();
 }
 
 /** IPv4 peers of a dual-stack socket show as IPv6-mapped. */

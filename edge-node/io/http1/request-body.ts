@@ -38,13 +38,17 @@ export class Http1Body implements RequestBody, AsyncIterableIterator<Uint8Array,
   /** The client waits for 100 (Continue) and has not got it. */
   continueDue: boolean;
 
-  constructor(owner: BodyOwner, request: ParsedRequest, lines: FieldLineReader, limits: BodyLimits) {
+  /** `tunnel`: whatever comes until the client closes its side, which is no body of a message. */
+  readonly tunnel: boolean;
+
+  constructor(owner: BodyOwner, request: ParsedRequest | 'tunnel', lines: FieldLineReader, limits: BodyLimits) {
     this.#owner = owner;
     this.#drainBytes = limits.drainBytes;
-    this.continueDue = request.expectsContinue;
-    const chunked = request.framing === 'chunked';
-    this.length = chunked ? undefined : request.contentLength;
-    this.#left = request.contentLength;
+    this.tunnel = request === 'tunnel';
+    this.continueDue = request !== 'tunnel' && request.expectsContinue;
+    const chunked = request !== 'tunnel' && request.framing === 'chunked';
+    this.length = chunked || request === 'tunnel' ? undefined : request.contentLength;
+    this.#left = this.length ?? Number.POSITIVE_INFINITY;
     this.#decoder = chunked ? new ChunkedDecoder(lines, limits.trailerBytes) : undefined;
   }
 
@@ -97,6 +101,13 @@ export class Http1Body implements RequestBody, AsyncIterableIterator<Uint8Array,
     return Promise.resolve(DONE);
   }
 
+  /** Nothing more comes: of a tunnel, that is its proper end. */
+  end(): void {
+    this.#complete = true;
+    this.#asked?.resolve(DONE);
+    this.#asked = undefined;
+  }
+
   /** The exchange is over: whatever is left is thrown away. */
   discard(): void {
     this.#discarding = true;
@@ -131,9 +142,7 @@ export class Http1Body implements RequestBody, AsyncIterableIterator<Uint8Array,
       }
       next = outcome.next;
       if (outcome.kind === 'incomplete') break;
-      this.#complete = true;
-      this.#asked?.resolve(DONE);
-      this.#asked = undefined;
+      this.end();
     }
     return next;
   }

@@ -5,8 +5,8 @@ import type { StoredHead } from '../../decide/cache/entry.ts';
 import { ageMs } from '../../decide/cache/freshness.ts';
 import { notModified, notModifiedFields } from '../../decide/cache/validation.ts';
 import { FAILURES, failureResponse } from '../../decide/errors.ts';
+import { FieldMemo } from '../../decide/field-memo.ts';
 import type { FieldList } from '../../decide/fields.ts';
-import { responseFraming } from '../../decide/forward.ts';
 import type { Ports } from '../../ports.ts';
 import { type Exchange, finish, type OriginAnswer, required } from '../exchange.ts';
 import type { StepFunction } from '../run.ts';
@@ -54,9 +54,9 @@ function respondFromOrigin(x: Exchange, ports: Ports, received: OriginAnswer, te
   const { method, fields: requestFields } = x.request;
   const { status, fields } = received;
   const head = x.freshHead;
-  x.cacheStatus = forwardedStatus(x, ports, status, head);
   // The client's own conditions did not go to the origin when its answer was to be stored.
   if (x.conditionsHeld && head && status === 200 && notModified(method, requestFields, head)) {
+    x.cacheStatus = forwardedStatus(x, ports, status, head);
     const kept = notModifiedFields(head);
     kept.push('cache-status', x.cacheStatus);
     answer(x, 304, kept, undefined);
@@ -65,10 +65,8 @@ function respondFromOrigin(x: Exchange, ports: Ports, received: OriginAnswer, te
     finish(x, ports, 'complete', 0);
     return;
   }
-  const framing = responseFraming(fields);
-  const length = framing.kind === 'length' ? framing.length : undefined;
-  const out = fields.slice();
-  out.push('cache-status', x.cacheStatus);
+  const out = forwardedFields(x, ports, status, fields, head);
+  const length = x.answerLength;
   if (method === 'HEAD' || status === 204 || status === 304) {
     answer(x, status, out, undefined, length);
     finish(x, ports, 'complete', 0);
@@ -78,6 +76,41 @@ function respondFromOrigin(x: Exchange, ports: Ports, received: OriginAnswer, te
     x.status = status;
     tee.relay(length);
   }
+}
+
+/** What was made of an answer's fields, for answers that went the same way. */
+interface Labelled {
+  readonly name: string;
+  readonly status: number;
+  readonly forward: Exchange['forward'];
+  readonly detail: CacheDetail | undefined;
+  readonly cacheStatus: string;
+  readonly out: FieldList;
+}
+
+const labelled = new FieldMemo<Labelled>();
+
+/** The answer's fields with Cache-Status, which is also left in the exchange. */
+function forwardedFields(
+  x: Exchange,
+  ports: Ports,
+  status: number,
+  fields: FieldList,
+  head: StoredHead | undefined,
+): FieldList {
+  const { forward, forwardDetail: detail, stored } = x;
+  const name = ports.cacheName;
+  // What is stored has its time to live in there.
+  const known = stored ? undefined : labelled.find(fields);
+  if (known?.forward === forward && known.detail === detail && known.status === status && known.name === name) {
+    x.cacheStatus = known.cacheStatus;
+    return known.out;
+  }
+  const cacheStatus = forwardedStatus(x, ports, status, head);
+  const out = Object.freeze([...fields, 'cache-status', cacheStatus]);
+  if (!stored) labelled.keep(fields, { name, status, forward, detail, cacheStatus, out });
+  x.cacheStatus = cacheStatus;
+  return out;
 }
 
 /** Sends an answer whose body is at hand, or that has none. */

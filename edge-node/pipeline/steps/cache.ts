@@ -5,6 +5,7 @@ import { cacheKey, purgeName } from '../../decide/cache/key.ts';
 import { refreshHead } from '../../decide/cache/refresh.ts';
 import { classifyRequest, invalidates } from '../../decide/cache/request.ts';
 import { decideStore, type StoreDecision } from '../../decide/cache/storable.ts';
+import { hasConditions } from '../../decide/cache/validation.ts';
 import { selectVariant } from '../../decide/cache/vary.ts';
 import { failure } from '../../decide/errors.ts';
 import { responseFraming, variesBeyondKey } from '../../decide/forward.ts';
@@ -109,10 +110,15 @@ export const store: StepFunction<'store'> = (x, { ports }) => {
   if (decision.kind === 'store' && variesBeyondKey(decision.vary, x.request.fields)) {
     decision = { kind: 'skip', reason: 'vary-star' };
   }
-  x.freshHead = headOf(x, answer, decision);
-  if (decision.kind === 'store')
-    openWriter(x, ports, x.freshHead, framing.kind === 'length' ? framing.length : undefined);
-  else if (x.outcome === 'miss') x.forwardDetail = decision.reason;
+  x.answerLength = framing.kind === 'length' ? framing.length : undefined;
+  if (decision.kind === 'store') {
+    x.freshHead = headOf(x, answer, decision);
+    openWriter(x, ports, x.freshHead, x.answerLength);
+  } else {
+    if (x.outcome === 'miss') x.forwardDetail = decision.reason;
+    // Only to judge the client's own conditions by.
+    if (x.conditionsHeld && hasConditions(x.request.fields)) x.freshHead = headOf(x, answer, decision);
+  }
   return 'respond';
 };
 

@@ -1,20 +1,26 @@
 // choose, fetch: which origin is asked, and the asking. A failure leads back to `choose` as long as the request may be sent
 // again and an origin is left that has not failed it.
 
-import { formatHttpDate } from '../../decide/cache/http-date.ts';
 import { conditionalFields } from '../../decide/cache/validation.ts';
 import { failure } from '../../decide/errors.ts';
+import type { FieldList } from '../../decide/fields.ts';
 import { forwardedFor, forwardRequestFields, responseFields } from '../../decide/forward.ts';
+import { DateText } from '../../decide/http1/response-head.ts';
 import { candidates } from '../../decide/order.ts';
 import { decideRetry, type OriginFailure } from '../../decide/retry.ts';
-import type { OriginCall, OriginHandler, Ports } from '../../ports.ts';
+import { passableTrailers, takesTrailers } from '../../decide/trailers.ts';
+import { asksForWebSocket, WEBSOCKET } from '../../decide/upgrade.ts';
+import type { OriginCall, OriginHandler, Ports, RequestBody } from '../../ports.ts';
 import { type Exchange, finish, required } from '../exchange.ts';
 import type { Engine, StepFunction } from '../run.ts';
 import type { Next } from '../table.ts';
-import { Tee } from '../tee.ts';
+import { Tee, type TeeOwner } from '../tee.ts';
 
 /** Origins that one request may try. */
 const MAX_ATTEMPTS = 5;
+
+const NO_CONDITIONS: FieldList = Object.freeze([]);
+const date = new DateText();
 
 export const choose: StepFunction<'choose'> = (x, { ports }) => {
   if (!x.candidates) {
@@ -46,20 +52,29 @@ export const fetch: StepFunction<'fetch'> = (x, engine) => {
   const fields = forwardRequestFields(x.request, {
     edge: ports.edge,
     authority,
-    forwardedFor: forwardedFor(x.request, required(x.serving, 'snapshot').isTrusted(x.request.peer)),
+    forwardedFor: forwardedFor(x.request, required(x.serving, 'snapshot').isTrusted),
     mode: cacheable ? 'cacheable' : 'bypass',
-    conditions: x.revalidating && x.stale ? conditionalFields(x.stale.head) : [],
+    conditions: x.revalidating && x.stale ? conditionalFields(x.stale.head) : NO_CONDITIONS,
   });
   // The barrier is read before the request leaves: a purge from now on counts against its answer.
   x.barrier = ports.barrier.current;
   const handler = new Fetch(x, engine, ports.clock.now());
-  const call = ports.origins.send(origin, { method: x.request.method, target, fields, body: x.client.body }, handler);
-  handler.begin(call);
+  const mayTunnel = x.requestClass?.kind === 'bypass' && x.client.switchProtocols !== undefined;
+  const request = {
+    method: x.request.method,
+    target,
+    fields,
+    body: x.client.body,
+    trailers: takesTrailers(x.request.fields),
+    upgrade: mayTunnel && asksForWebSocket(x.request) ? WEBSOCKET : undefined,
+    fresh: x.fresh,
+  };
+  handler.begin(ports.origins.send(origin, request, handler));
   return 'wait';
 };
 
 /** One attempt at one origin. */
-class Fetch implements OriginHandler {
+class Fetch implements OriginHandler, TeeOwner {
   readonly #x: Exchange;
   readonly #engine: Engine;
   readonly #ports: Ports;
@@ -76,50 +91,68 @@ class Fetch implements OriginHandler {
 
   begin(call: OriginCall): void {
     const x = this.#x;
-    const tee = new Tee(call, x.client, (end, cause) => {
-      if (end === 'origin-failed' && cause) {
-        x.failure = failure(cause.code, cause.detail);
-        this.#ports.log.warn(
-          { origin: x.origin?.name, detail: cause.detail },
-          'an origin broke off in the middle of an answer',
-        );
-      }
-      finish(x, this.#ports, end);
-    });
+    const tee = new Tee(call, x.client, this);
     this.#tee = tee;
     x.tee = tee;
     x.client.onGone = () => tee.onClientGone();
   }
 
-  onInformation(status: number, fields: readonly string[]): void {
+  onOver(end: 'complete' | 'origin-failed' | 'client-gone', cause?: OriginFailure): void {
+    const x = this.#x;
+    if (end === 'origin-failed' && cause) {
+      x.failure = failure(cause.code, cause.detail);
+      this.#ports.log.warn(
+        { origin: x.origin?.name, detail: cause.detail },
+        'an origin broke off in the middle of an answer',
+      );
+    }
+    finish(x, this.#ports, end);
+  }
+
+  onInformation(status: number, fields: FieldList): void {
     if (!this.#x.responded) this.#x.client.inform(status, fields);
   }
 
-  onHead(status: number, received: readonly string[]): void {
+  onHead(status: number, received: FieldList): void {
     const x = this.#x;
+    this.#answer(status, received);
+    this.#engine.resume(x, 'fetch', status === 304 && x.revalidating ? 'refresh' : 'store');
+  }
+
+  onSwitch(received: FieldList): RequestBody {
+    const x = this.#x;
+    this.#answer(101, received);
+    this.#engine.resume(x, 'fetch', 'tunnel');
+    return required(x.fromClient, 'tunnel');
+  }
+
+  #answer(status: number, received: FieldList): void {
     this.#headSeen = true;
     const receivedAt = this.#ports.clock.now();
-    x.answer = {
+    this.#x.answer = {
       status,
       received,
-      fields: responseFields(received, formatHttpDate(receivedAt)),
+      fields: responseFields(received, date.at(receivedAt)),
       requestedAt: this.#requestedAt,
       receivedAt,
     };
-    this.#engine.resume(x, 'fetch', status === 304 && x.revalidating ? 'refresh' : 'store');
   }
 
   onData(chunk: Buffer): void {
     this.#tee?.onData(chunk);
   }
 
-  onEnd(): void {
-    this.#tee?.onEnd();
+  get retains(): boolean {
+    return this.#tee?.retains ?? false;
+  }
+
+  onEnd(trailers: FieldList): void {
+    this.#tee?.onEnd(passableTrailers(trailers));
   }
 
   onFailure(cause: OriginFailure): void {
     const x = this.#x;
-    if (x.origin) this.#ports.origins.suspect(x.origin);
+    if (x.origin && !cause.stale) this.#ports.origins.suspect(x.origin);
     if (this.#headSeen) this.#tee?.onFailure(cause);
     else this.#engine.resume(x, 'fetch', this.#afterFailure(x, cause));
   }
@@ -131,7 +164,13 @@ class Fetch implements OriginHandler {
     const left = (x.candidates?.length ?? 0) - x.attempt;
     const decision = decideRetry(cause, x.request.method, x.client.body?.consumed === true, left);
     this.#ports.log.warn({ origin: x.origin?.name, detail: cause.detail, decision }, 'an origin failed a request');
-    if (decision.kind === 'retry') return 'choose';
+    if (decision.kind === 'retry') {
+      if (decision.origin === 'same') {
+        x.attempt -= 1;
+        x.fresh = true;
+      }
+      return 'choose';
+    }
     if (x.stale && x.staleAllowed) return serveStale(x);
     x.failure = failure(cause.code, cause.detail);
     return 'refuse';

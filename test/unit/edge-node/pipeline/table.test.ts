@@ -16,6 +16,13 @@ function storedAndExpired(world: World): void {
   world.clock.advance(61_000);
 }
 
+function tunnelled(world: World): void {
+  world.request({ fields: ['connection', 'upgrade', 'upgrade', 'websocket'] });
+  const call = world.call();
+  call.switch();
+  call.end();
+}
+
 /** For each transition a request that takes it. */
 const TAKEN_BY: Readonly<Record<string, (world: World) => void>> = {
   'admit -> route': (world) => void world.request({ host: 'other.example' }),
@@ -52,6 +59,7 @@ const TAKEN_BY: Readonly<Record<string, (world: World) => void>> = {
     world.request();
     for (const _ of ALL) world.call().fail('connect');
   },
+  'fetch -> tunnel': tunnelled,
   'fetch -> refuse': (world) => {
     world.request({ method: 'POST' });
     world.call().fail('head');
@@ -73,6 +81,7 @@ const TAKEN_BY: Readonly<Record<string, (world: World) => void>> = {
     world.call().head(200, ['content-length', 'x']);
   },
   'respond -> done': (world) => world.store(),
+  'tunnel -> done': tunnelled,
   'refuse -> done': (world) => void world.request({ host: 'other.example' }),
 };
 
