@@ -11,6 +11,7 @@
 // Bounds: of input one head and one read, of output what `Outbox` lets into the socket, of time `sweep`.
 import type { Duplex } from 'node:stream';
 import type { RequestHead } from '../../decide/admit.ts';
+import type { PreparedAnswer } from '../../decide/cache/prepared.ts';
 import type { FailureCode } from '../../decide/errors.ts';
 import type { Refused } from '../../decide/http1/refusal.ts';
 import { type ParsedRequest, RequestParser } from '../../decide/http1/request-parser.ts';
@@ -83,6 +84,10 @@ export class Http1Connection implements ExchangeOwner, BodyOwner, Swept {
     // What is left is not worth reading, or may never come: a client that waits for 100 (Continue) need not send it now (RFC
     // 9110 section 10.1.1).
     return !body.consumed && !body.continueDue && (body.left ?? Infinity) <= this.#shared.limits.drainBytes;
+  }
+
+  render(prepared: PreparedAnswer): Uint8Array | undefined {
+    return this.#shared.renderings.octetsOf(prepared);
   }
 
   send(part: string | Uint8Array): void {

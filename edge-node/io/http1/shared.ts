@@ -5,6 +5,7 @@ import { DateText } from '../../decide/http1/response-head.ts';
 import { ReadBuffer } from '../read-buffer.ts';
 import type { DeadlineLimits } from './deadlines.ts';
 import type { ListenerEvents } from './listener.ts';
+import { Renderings } from './renderings.ts';
 
 export interface Http1Limits extends HeadLimits, DeadlineLimits {
   /** Trailer section of a chunked body, octets. */
@@ -50,6 +51,7 @@ export class Http1Shared {
   readonly events: ListenerEvents;
   readonly parser: ParserShared;
   readonly reads = new ReadBuffer();
+  readonly renderings = new Renderings();
   readonly connections: Set<Swept> = new Set();
   readonly #clock: Clock;
   readonly #timer: Timer;
