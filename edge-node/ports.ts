@@ -6,6 +6,7 @@ import type { Random } from '../infra/runtime/random.ts';
 import type { Admitted, RequestHead } from './decide/admit.ts';
 import type { Barrier } from './decide/barrier.ts';
 import type { CacheStore } from './decide/cache/entry.ts';
+import type { PreparedAnswer } from './decide/cache/prepared.ts';
 import type { CompiledOrigin, CompiledSite, CompiledSnapshot } from './decide/compile.ts';
 import type { Failure } from './decide/errors.ts';
 import type { FieldList } from './decide/fields.ts';
@@ -13,13 +14,18 @@ import type { HealthTable } from './decide/health.ts';
 import type { OriginOrder } from './decide/order.ts';
 import type { OriginFailure } from './decide/retry.ts';
 
-/** The client's end of one exchange: where the answer goes. One of `answer` and `begin` is called, once, unless it throws. */
+/** The client's end of one exchange: where the answer goes. One of the answering methods is called, once, unless it throws. */
 export interface ClientPort {
   readonly request: RequestHead;
   /** The request's body. Reading it more than once is not possible. */
   readonly body: RequestBody | undefined;
   /** The whole answer. `fields` has no framing fields; `length` is that of the body even where HEAD leaves it out. */
   answer(status: number, fields: FieldList, body: Buffer | undefined, length: number | undefined): void;
+  /**
+   * As `answer`, for an answer that others get as well: what is made of it may be kept with it and used again. Left out where
+   * there is nothing to gain by that.
+   */
+  answerPrepared?(prepared: PreparedAnswer): void;
   /** Passes an informational (1xx) answer on. */
   inform(status: number, fields: FieldList): void;
   /** Begins an answer whose body follows by `write`. `length` undefined: not known, so chunked or until close. */

@@ -24,6 +24,7 @@ class Node implements CacheEntry {
   readonly body: Buffer;
   head: StoredHead;
   size: number;
+  prepared: CacheEntry['prepared'] = undefined;
   /** Towards the most recently used. */
   newer: Node | undefined = undefined;
   older: Node | undefined = undefined;

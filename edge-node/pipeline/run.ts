@@ -3,6 +3,7 @@
 import { failure } from '../decide/errors.ts';
 import type { Ports } from '../ports.ts';
 import { type Exchange, finish } from './exchange.ts';
+import { RequestMemo } from './request-memo.ts';
 import type { Next, Outcome, Step, TABLE } from './table.ts';
 
 export type StepFunction<S extends Step> = (x: Exchange, engine: Engine) => Outcome<S>;
@@ -14,15 +15,18 @@ type WaitingStep = { [S in Step]: (typeof TABLE)[S] extends { readonly waits: tr
 
 export interface Engine {
   readonly ports: Ports;
+  readonly memo: RequestMemo;
   /** Begins an exchange. */
   start(x: Exchange): void;
   /** Continues an exchange after step `from`, which waited. */
   resume<S extends WaitingStep>(x: Exchange, from: S, next: Next<S>): void;
 }
 
-export function createEngine(ports: Ports, steps: Steps): Engine {
+/** One for each thread. */
+export function createEngine(ports: Ports, steps: Steps, memo = new RequestMemo()): Engine {
   const engine: Engine = {
     ports,
+    memo,
     start: (x) => advance(x, 'admit'),
     resume: (x, _from, next) => advance(x, next),
   };

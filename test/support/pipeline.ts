@@ -14,7 +14,7 @@ import { Exchange } from '../../edge-node/pipeline/exchange.ts';
 import { createEngine, type Engine, type StepFunction, type Steps } from '../../edge-node/pipeline/run.ts';
 import { STEPS } from '../../edge-node/pipeline/steps/index.ts';
 import type { Step } from '../../edge-node/pipeline/table.ts';
-import type { ExchangeEnd, OriginPort, Ports, Serving, Settled } from '../../edge-node/ports.ts';
+import type { ClientPort, ExchangeEnd, OriginPort, Ports, Serving, Settled } from '../../edge-node/ports.ts';
 import type { Location } from '../../geo/location.ts';
 import type { Log } from '../../infra/runtime/log.ts';
 import { seededRandom } from '../../infra/runtime/random.ts';
@@ -102,8 +102,13 @@ export class World {
   request(options: RequestOptions = {}): FakeClient {
     const client = new FakeClient(options);
     this.clients.push(client);
-    this.#engine.start(new Exchange(client, this.clock.monotonic()));
+    this.serve(client);
     return client;
+  }
+
+  /** As `request`, for a client of the test's own. */
+  serve(client: ClientPort): void {
+    this.#engine.start(new Exchange(client, this.clock.monotonic()));
   }
 
   /** The only request of an origin's that is new since the last call of this. */

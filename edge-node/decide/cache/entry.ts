@@ -4,6 +4,7 @@ import { combinedField, type FieldList, field } from '../fields.ts';
 import { type CacheControl, parseCacheControl } from './cache-control.ts';
 import { correctedInitialAgeMs } from './freshness.ts';
 import { formatHttpDate, parseHttpDate } from './http-date.ts';
+import type { Preparation } from './prepared.ts';
 import type { LifetimeSource } from './storable.ts';
 import { storedFields } from './stored-fields.ts';
 import { varyValues } from './vary.ts';
@@ -105,10 +106,12 @@ export interface Storable {
 export interface CacheEntry extends Storable {
   /** Bytes that it counts for: body, fields, key, and a fixed overhead. */
   readonly size: number;
+  /** What this thread has made ready of it; not stored, and not counted. */
+  prepared: Preparation | undefined;
 }
 
 /** All of an entry but its body. */
-export type Described = Omit<CacheEntry, 'body'>;
+export type Described = Omit<CacheEntry, 'body' | 'prepared'>;
 
 /** Gathers a body on its way through. After `false`, `commit` or `abort` it does nothing more. */
 export interface StoreWriter {

@@ -13,15 +13,19 @@ export type RequestClass =
       readonly kind: 'lookup';
       readonly directives: CacheControl;
       /**
-       * It asks for a part. What is stored answers it whole with 200, as RFC 9110 section 14.2 allows; on a miss it goes to
-       * an origin as it is, joins no other fill, and its answer is stored only if it is whole.
+       * It asks for a part (RFC 9110 section 14.2; with GET alone). What is stored whole gives it; on a miss the request goes
+       * to an origin as it is, joins no other fill, and its answer is stored only if it is whole.
        */
       readonly range: boolean;
+      /** It has If-None-Match or If-Modified-Since. */
+      readonly conditional: boolean;
     }
   | { readonly kind: 'bypass'; readonly reason: BypassReason };
 
-const PLAIN_LOOKUP: RequestClass = Object.freeze({ kind: 'lookup', directives: NO_DIRECTIVES, range: false });
-const RANGE_LOOKUP: RequestClass = Object.freeze({ kind: 'lookup', directives: NO_DIRECTIVES, range: true });
+const PLAIN = lookup(false, false);
+const RANGE = lookup(true, false);
+const CONDITIONAL = lookup(false, true);
+const CONDITIONAL_RANGE = lookup(true, true);
 const BYPASS = Object.freeze({
   policy: bypass('policy'),
   method: bypass('method'),
@@ -30,6 +34,10 @@ const BYPASS = Object.freeze({
   upgrade: bypass('upgrade'),
   precondition: bypass('precondition'),
 });
+
+function lookup(range: boolean, conditional: boolean): RequestClass {
+  return Object.freeze({ kind: 'lookup', directives: NO_DIRECTIVES, range, conditional });
+}
 
 function bypass(reason: BypassReason): RequestClass {
   return Object.freeze({ kind: 'bypass', reason });
@@ -48,6 +56,7 @@ export function classifyRequest(
   if (method !== 'GET' && method !== 'HEAD') return BYPASS.method;
   let special = false;
   let range = false;
+  let conditional = false;
   let precondition = false;
   for (let i = 0; i < fields.length; i += 2) {
     switch (fields[i]) {
@@ -56,7 +65,11 @@ export function classifyRequest(
         special = true;
         break;
       case 'range':
-        range = true;
+        range = method === 'GET';
+        break;
+      case 'if-none-match':
+      case 'if-modified-since':
+        conditional = true;
         break;
       case 'if-match':
       case 'if-unmodified-since':
@@ -68,8 +81,9 @@ export function classifyRequest(
   const bar = requestBar(fields);
   if (bar !== undefined) return BYPASS[bar];
   if (precondition) return BYPASS.precondition;
-  if (!special) return range ? RANGE_LOOKUP : PLAIN_LOOKUP;
-  return { kind: 'lookup', directives: requestDirectives(fields), range };
+  if (special) return { kind: 'lookup', directives: requestDirectives(fields), range, conditional };
+  if (conditional) return range ? CONDITIONAL_RANGE : CONDITIONAL;
+  return range ? RANGE : PLAIN;
 }
 
 /** Cache-Control of a request; without one, `Pragma: no-cache` means the same as there (RFC 9111 section 5.4). */

@@ -2,8 +2,8 @@
 // could be read in two ways is refused, and where the RFC lets a server repair, this one does not. Knowingly stricter than the
 // RFC: one empty line before the request at most, methods and versions that Meridian serves, `chunked` in lower case.
 //
-// The outcome is a function of the octets from the first of the message on, read left to right, up to a limit. So it does not
-// depend on how they were cut into reads, and what is refused once stays refused whatever follows.
+// The outcome, but for `recurring`, is a function of the octets from the first of the message on, read left to right, up to a
+// limit. So it does not depend on how they were cut into reads, and what is refused once stays refused whatever follows.
 import type { RequestHead } from '../admit.ts';
 import { FieldLineReader } from './field-lines.ts';
 import { TARGET, TOKEN_LOWER } from './octets.ts';
@@ -78,6 +78,8 @@ export class RequestParser {
   readonly #sni: string | undefined;
   /** Hash of the last section: where it is remembered. */
   #hash = 0;
+  /** Whether the last section was remembered. */
+  #recurring = false;
 
   /** `scheme`, `peer` and `sni`: of the connection, as every request on it says. */
   constructor(shared: ParserShared, scheme: 'http' | 'https', peer: string, sni?: string) {
@@ -174,6 +176,7 @@ export class RequestParser {
       method,
       target,
       fields: section.fields,
+      recurring: this.#recurring,
       version: minor === 0 ? '1.0' : '1.1',
       scheme: this.#scheme,
       peer: this.#peer,
@@ -193,6 +196,7 @@ export class RequestParser {
     const { lines, memo } = this.#shared;
     const last = this.#hash;
     const repeated = memo.find(last, window, start, stop);
+    this.#recurring = repeated !== undefined;
     if (repeated !== undefined) return repeated;
     const fault = lines.scan(window, start, stop);
     if (fault !== undefined) return fault;
@@ -200,6 +204,7 @@ export class RequestParser {
     const hash = sectionHash(window, start, end);
     this.#hash = hash;
     const known = hash === last ? undefined : memo.find(hash, window, start, stop);
+    this.#recurring = known !== undefined;
     if (known !== undefined) return known;
     const section = requestSection(lines.fields(window), end - start, lines.dropped);
     // Only what this connection sent twice in a row: a section that is never seen again would take the place of one that is.

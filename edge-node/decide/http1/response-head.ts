@@ -150,13 +150,20 @@ export function isFieldValue(value: string): boolean {
 }
 
 /**
- * A whole response to GET in HTTP/1.1 on a connection that persists, its head having a Date; `more` follows the head's own fields,
- * their values known to be sound. What many clients get in one second can be rendered once in it.
+ * A response to GET in HTTP/1.1 on a connection that persists: the head with `length`, unless that is undefined, and `body`,
+ * whole or empty. What many clients get in one second can be rendered once in it. Undefined for what cannot be sent, or would
+ * need the Date of the moment.
  */
-export function renderResponse(head: HeadText, more: FieldList, body: Uint8Array): Buffer {
-  let text = head.text;
-  for (let i = 0; i < more.length; i += 2) text += `${more[i]}: ${more[i + 1]}\r\n`;
-  text += `content-length: ${body.length}\r\n\r\n`;
+export function renderResponse(
+  status: number,
+  fields: FieldList,
+  body: Uint8Array,
+  length: number | undefined,
+): Buffer | undefined {
+  const head = headText(status, fields);
+  if (head.kind === 'malformed-field' || !head.dated) return undefined;
+  const framing = length === undefined ? '' : `content-length: ${length}\r\n`;
+  const text = `${head.text}${framing}\r\n`;
   const octets = Buffer.allocUnsafeSlow(text.length + body.length);
   octets.set(body, octets.write(text, 'latin1'));
   return octets;

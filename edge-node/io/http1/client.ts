@@ -1,17 +1,21 @@
 // One request on a connection, and the writing of its answer (RFC 9110 section 15, RFC 9112 sections 6 and 7.1): the port that
 // the pipeline answers through.
 import type { RequestHead } from '../../decide/admit.ts';
+import type { PreparedAnswer } from '../../decide/cache/prepared.ts';
 import { type FailureCode, failureResponse } from '../../decide/errors.ts';
 import type { FieldList } from '../../decide/fields.ts';
 import { fieldLines, type HeadText, headText } from '../../decide/http1/response-head.ts';
 import { takesTrailers } from '../../decide/trailers.ts';
 import type { ClientPort, RequestBody } from '../../ports.ts';
+import { isSentApart } from './renderings.ts';
 import type { Http1Body } from './request-body.ts';
 
 /** What an exchange needs of its connection. */
 export interface ExchangeOwner {
   /** Whether the connection may go on after the answer of `client`. */
   mayPersist(client: Http1Client): boolean;
+  /** What `prepared` is in HTTP/1.1, to GET, on a connection that persists; undefined where it is not worth keeping. */
+  render(prepared: PreparedAnswer): Uint8Array | undefined;
   /** Queues octets; text stands for latin1. */
   send(part: string | Uint8Array): void;
   /** Writes what is queued. False: wait for `onDrain`. */
@@ -59,29 +63,25 @@ export class Http1Client implements ClientPort {
 
   answer(status: number, fields: FieldList, body: Uint8Array | undefined, length: number | undefined): void {
     if (this.#state !== 'unanswered') return;
-    this.#answer(sendable(status, fields), '', body, length);
+    this.#answer(sendable(status, fields), body, length);
   }
 
-  /** As `answer`, with a head that was made before and `more` fields after its own, whose values are known to be sound. */
-  answerPrepared(head: HeadText, more: FieldList, body: Uint8Array | undefined, length: number): void {
+  answerPrepared(prepared: PreparedAnswer): void {
     if (this.#state !== 'unanswered') return;
-    let fields = '';
-    for (let i = 0; i < more.length; i += 2) fields += `${more[i]}: ${more[i + 1]}\r\n`;
-    this.#answer(head, fields, body, length);
-  }
-
-  /**
-   * Answers with a response of `renderResponse`, which has to stay as it is. False: it does not fit this request or its
-   * connection, and nothing was sent.
-   */
-  answerRendered(octets: Uint8Array): boolean {
     const { method, version } = this.request;
-    if (this.#state !== 'unanswered' || method !== 'GET' || version !== '1.1' || !this.#owner.mayPersist(this))
-      return false;
-    this.#state = 'over';
-    this.#owner.send(octets);
-    this.#owner.onAnswered(this, true);
-    return true;
+    const owner = this.#owner;
+    if (method === 'GET' && version === '1.1' && owner.mayPersist(this)) {
+      const octets = prepared.octets ?? owner.render(prepared);
+      if (octets !== undefined) {
+        this.#state = 'over';
+        owner.send(octets);
+        if (isSentApart(prepared.body)) owner.send(prepared.body);
+        owner.onAnswered(this, true);
+        return;
+      }
+    }
+    const { status, fields, body, length } = prepared;
+    this.#answer(sendable(status, fields), body, length);
   }
 
   inform(status: number, fields: FieldList): void {
@@ -184,11 +184,11 @@ export class Http1Client implements ClientPort {
     this.onGone?.();
   }
 
-  #answer(head: HeadText, more: string, body: Uint8Array | undefined, length: number | undefined): void {
+  #answer(head: HeadText, body: Uint8Array | undefined, length: number | undefined): void {
     this.#state = 'over';
     this.#persists = this.#owner.mayPersist(this);
     const silent = this.#isSilent(head.status);
-    this.#owner.send(head.text + more + this.#lastLines(head, silent ? length : (body?.length ?? 0)));
+    this.#owner.send(head.text + this.#lastLines(head, silent ? length : (body?.length ?? 0)));
     if (!silent && body !== undefined) this.#owner.send(body);
     this.#owner.onAnswered(this, this.#persists);
   }

@@ -11,6 +11,7 @@
 // Bounds: of input one head and one read, of output what `Outbox` lets into the socket, of time `sweep`.
 import type { Duplex } from 'node:stream';
 import type { RequestHead } from '../../decide/admit.ts';
+import type { PreparedAnswer } from '../../decide/cache/prepared.ts';
 import type { FailureCode } from '../../decide/errors.ts';
 import type { Refused } from '../../decide/http1/refusal.ts';
 import { type ParsedRequest, RequestParser } from '../../decide/http1/request-parser.ts';
@@ -68,7 +69,9 @@ export class Http1Connection implements ExchangeOwner, BodyOwner, Swept {
     this.#outbox = new Outbox(socket);
     this.#deadlines = new Deadlines(shared.limits, shared.now);
     shared.connections.add(this);
-    socket.on('data', (chunk: Buffer) => this.#onData(chunk));
+    if (!shared.reads.readInto(socket, (octets) => this.#onRead(octets))) {
+      socket.on('data', (chunk: Buffer) => this.#onData(chunk));
+    }
     socket.on('drain', () => this.#onDrain());
     socket.on('end', () => this.#onInputEnd());
     // 'close' follows any error; without a listener it would end the process.
@@ -83,6 +86,10 @@ export class Http1Connection implements ExchangeOwner, BodyOwner, Swept {
     // What is left is not worth reading, or may never come: a client that waits for 100 (Continue) need not send it now (RFC
     // 9110 section 10.1.1).
     return !body.consumed && !body.continueDue && (body.left ?? Infinity) <= this.#shared.limits.drainBytes;
+  }
+
+  render(prepared: PreparedAnswer): Uint8Array | undefined {
+    return this.#shared.renderings.octetsOf(prepared);
   }
 
   send(part: string | Uint8Array): void {
@@ -184,6 +191,28 @@ export class Http1Connection implements ExchangeOwner, BodyOwner, Swept {
     }
   }
 
+  /** The first `octets` of the thread's buffer are this connection's, until this returns. */
+  #onRead(octets: number): void {
+    const shared = this.#shared.reads.octets;
+    if (this.#finishing || this.#client !== undefined || this.#body !== undefined || this.#at < this.#end) {
+      this.#onData(Buffer.from(shared.subarray(0, octets)));
+      return;
+    }
+    this.#window = shared;
+    this.#at = 0;
+    this.#end = octets;
+    this.#turn();
+    this.#keepWindow();
+  }
+
+  /** What of the thread's buffer is not read yet is copied, since it may be read long after. */
+  #keepWindow(): void {
+    if (this.#window !== this.#shared.reads.octets) return;
+    this.#window = Buffer.from(this.#window.subarray(this.#at, this.#end));
+    this.#end -= this.#at;
+    this.#at = 0;
+  }
+
   #onData(chunk: Buffer): void {
     if (this.#finishing) {
       this.#lingered += chunk.length;
@@ -226,6 +255,8 @@ export class Http1Connection implements ExchangeOwner, BodyOwner, Swept {
     const { events, limits, parser } = this.#shared;
     this.#at = parsed.end;
     this.#deadlines.begin();
+    // Pieces of a body are read in their own time.
+    if (parsed.hasBody) this.#keepWindow();
     this.#body = parsed.hasBody ? new Http1Body(this, parsed, parser.lines, limits) : undefined;
     for (let i = 0; i < parsed.dropped; i += 1) events.onRefused('underscore-field', 'a field with "_" in its name');
     const client = new Http1Client(this, parsed, this.#body, parsed.keepAlive);

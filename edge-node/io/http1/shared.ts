@@ -2,8 +2,10 @@
 import type { Clock, Timer } from '../../../infra/runtime/clock.ts';
 import { type HeadLimits, ParserShared } from '../../decide/http1/request-parser.ts';
 import { DateText } from '../../decide/http1/response-head.ts';
+import { ReadBuffer } from '../read-buffer.ts';
 import type { DeadlineLimits } from './deadlines.ts';
 import type { ListenerEvents } from './listener.ts';
+import { Renderings } from './renderings.ts';
 
 export interface Http1Limits extends HeadLimits, DeadlineLimits {
   /** Trailer section of a chunked body, octets. */
@@ -48,6 +50,8 @@ export class Http1Shared {
   readonly limits: Http1Limits;
   readonly events: ListenerEvents;
   readonly parser: ParserShared;
+  readonly reads = new ReadBuffer();
+  readonly renderings = new Renderings();
   readonly connections: Set<Swept> = new Set();
   readonly #clock: Clock;
   readonly #timer: Timer;

@@ -62,6 +62,7 @@ class SharedEntry implements CacheEntry, Place {
   readonly size: number;
   readonly slot: number;
   readonly generation: number;
+  prepared: CacheEntry['prepared'] = undefined;
 
   constructor(content: Omit<Storable, 'body'>, body: Buffer, size: number, slot: number, generation: number) {
     this.key = content.key;

@@ -6,13 +6,22 @@ import { loopToken } from '../../decide/forward.ts';
 import { required } from '../exchange.ts';
 import type { StepFunction } from '../run.ts';
 
-export const admit: StepFunction<'admit'> = (x, { ports }) => {
+export const admit: StepFunction<'admit'> = (x, { ports, memo }) => {
   const serving = ports.serving();
   if (!serving) {
     x.failure = failure('no-configuration', 'no snapshot was ever applied here');
     return 'refuse';
   }
   x.serving = serving;
+  const known = memo.find(x.request, serving);
+  if (known !== undefined) {
+    x.admitted = known.admitted;
+    x.site = known.site;
+    x.route = known.route;
+    x.requestClass = known.requestClass;
+    x.key = known.key;
+    return 'route';
+  }
   const admission = decideAdmission(x.request, loopToken(ports.edge));
   if (admission.kind === 'refused') {
     x.failure = admission.failure;
@@ -23,6 +32,7 @@ export const admit: StepFunction<'admit'> = (x, { ports }) => {
 };
 
 export const route: StepFunction<'route'> = (x) => {
+  if (x.route !== undefined) return 'lookUp';
   const { snapshot } = required(x.serving, 'snapshot');
   const { host, path } = required(x.admitted, 'admission');
   x.site = findSite(snapshot, host);

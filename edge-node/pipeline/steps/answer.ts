@@ -1,8 +1,7 @@
-// respond, refuse: the answer leaves, from the cache, through the tee or as a failure; and the exchange is entered in the
+// respond, refuse: the answer leaves, from the cache (stored.ts), through the tee or as a failure; and the exchange is entered in the
 // ledger.
-import { type CacheDetail, cacheStatus, type ForwardReason, forwardReason } from '../../decide/cache/cache-status.ts';
+import { type CacheDetail, cacheStatus } from '../../decide/cache/cache-status.ts';
 import type { StoredHead } from '../../decide/cache/entry.ts';
-import { ageMs } from '../../decide/cache/freshness.ts';
 import { notModified, notModifiedFields } from '../../decide/cache/validation.ts';
 import { FAILURES, failureResponse } from '../../decide/errors.ts';
 import { FieldMemo } from '../../decide/field-memo.ts';
@@ -11,44 +10,13 @@ import type { Ports } from '../../ports.ts';
 import { type Exchange, finish, type OriginAnswer, required } from '../exchange.ts';
 import type { StepFunction } from '../run.ts';
 import type { Tee } from '../tee.ts';
+import { reasonOf, respondFromCache } from './stored.ts';
 
 export const respond: StepFunction<'respond'> = (x, { ports }) => {
-  if (x.entry) respondFromCache(x, ports, x.freshHead ?? x.entry.head, x.entry.body);
+  if (x.entry) respondFromCache(x, ports, x.entry);
   else respondFromOrigin(x, ports, required(x.answer, 'answer'), required(x.tee, 'tee'));
   return 'done';
 };
-
-function respondFromCache(x: Exchange, ports: Ports, head: StoredHead, body: Buffer): void {
-  const { method, fields: requestFields } = x.request;
-  const now = ports.clock.now();
-  const age = ageMs(head, now);
-  const ttlMs = head.lifetimeMs - age;
-  x.cacheStatus = cachedStatus(x, ports, ttlMs);
-  const unchanged = head.status === 200 && notModified(method, requestFields, head);
-  const fields = unchanged ? notModifiedFields(head) : head.fields.slice();
-  fields.push('age', String(Math.floor(age / 1000)), 'cache-status', x.cacheStatus);
-  if (unchanged) answer(x, 304, fields, undefined);
-  else answer(x, head.status, fields, body, body.length);
-  finish(x, ports, 'complete', unchanged || method === 'HEAD' ? 0 : body.length);
-}
-
-function cachedStatus(x: Exchange, ports: Ports, ttlMs: number): string {
-  switch (x.outcome) {
-    case 'revalidated':
-      return cacheStatus(ports.cacheName, {
-        kind: 'forward',
-        reason: reasonOf(x),
-        status: 304,
-        stored: x.stored,
-        ttlMs: x.stored ? ttlMs : undefined,
-        collapsed: false,
-      });
-    case 'stale':
-      return cacheStatus(ports.cacheName, { kind: 'hit', ttlMs, detail: 'stale-served' });
-    default:
-      return cacheStatus(ports.cacheName, { kind: 'hit', ttlMs });
-  }
-}
 
 function respondFromOrigin(x: Exchange, ports: Ports, received: OriginAnswer, tee: Tee): void {
   const { method, fields: requestFields } = x.request;
@@ -131,10 +99,6 @@ function forwardedStatus(x: Exchange, ports: Ports, status: number, head: Stored
     collapsed: false,
     detail: x.forwardDetail ?? forwardDetail(x),
   });
-}
-
-function reasonOf({ forward }: Exchange): ForwardReason {
-  return forward === 'uri-miss' || forward === 'vary-miss' ? forward : forwardReason(forward);
 }
 
 /** The exact reason, where RFC 9211's word for it says less. */

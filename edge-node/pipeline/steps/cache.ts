@@ -3,7 +3,7 @@ import { makeHead, type StoredHead } from '../../decide/cache/entry.ts';
 import { judge } from '../../decide/cache/freshness.ts';
 import { cacheKey, purgeName } from '../../decide/cache/key.ts';
 import { refreshHead } from '../../decide/cache/refresh.ts';
-import { classifyRequest, invalidates } from '../../decide/cache/request.ts';
+import { classifyRequest, invalidates, type RequestClass } from '../../decide/cache/request.ts';
 import { decideStore, type StoreDecision } from '../../decide/cache/storable.ts';
 import { hasConditions } from '../../decide/cache/validation.ts';
 import { selectVariant } from '../../decide/cache/vary.ts';
@@ -11,13 +11,12 @@ import { failure } from '../../decide/errors.ts';
 import { responseFraming, variesBeyondKey } from '../../decide/forward.ts';
 import type { Ports } from '../../ports.ts';
 import { type Exchange, type OriginAnswer, required } from '../exchange.ts';
+import type { RequestMemo } from '../request-memo.ts';
 import type { StepFunction } from '../run.ts';
 
-export const lookUp: StepFunction<'lookUp'> = (x, { ports }) => {
-  const { method, fields, scheme } = x.request;
-  const admitted = required(x.admitted, 'admission');
-  x.requestClass = classifyRequest(method, fields, required(x.route, 'route').cache);
-  x.key = cacheKey(scheme, admitted.authority, admitted.target);
+export const lookUp: StepFunction<'lookUp'> = (x, { ports, memo }) => {
+  const { fields } = x.request;
+  x.requestClass ??= classify(x, memo);
   if (x.requestClass.kind === 'bypass') {
     x.outcome = 'bypass';
     x.forward = x.requestClass.reason;
@@ -48,6 +47,19 @@ export const lookUp: StepFunction<'lookUp'> = (x, { ports }) => {
   x.forward = judgement.reason;
   return directives.onlyIfCached ? notCached(x) : 'choose';
 };
+
+/** The class of the request; its cache key is set. */
+function classify(x: Exchange, memo: RequestMemo): RequestClass {
+  const { method, fields, scheme } = x.request;
+  const admitted = required(x.admitted, 'admission');
+  const site = required(x.site, 'site');
+  const route = required(x.route, 'route');
+  const requestClass = classifyRequest(method, fields, route.cache);
+  const key = cacheKey(scheme, admitted.authority, admitted.target);
+  x.key = key;
+  memo.keep(x.request, { admitted, site, route, requestClass, key });
+  return requestClass;
+}
 
 /** RFC 9111 section 5.2.1.7. */
 function notCached(x: Exchange): 'refuse' {

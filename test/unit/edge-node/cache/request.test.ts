@@ -7,7 +7,12 @@ import type { FieldList } from '../../../../edge-node/decide/fields.ts';
 import { ENABLED } from './support.ts';
 
 const bypass = (reason: string) => ({ kind: 'bypass', reason });
-const lookup = (directives = NO_DIRECTIVES, range = false) => ({ kind: 'lookup', directives, range });
+const lookup = (directives = NO_DIRECTIVES, range = false, conditional = false) => ({
+  kind: 'lookup',
+  directives,
+  range,
+  conditional,
+});
 const get = (...fields: string[]) => classifyRequest('GET', fields, ENABLED);
 
 describe('4: what is looked up', () => {
@@ -51,11 +56,15 @@ describe('RFC 9110 14.2: ranges', () => {
       lookup(parseCacheControl('no-cache'), true),
     );
   });
+  test('only GET asks for one', () => {
+    assert.deepEqual(classifyRequest('HEAD', ['range', 'bytes=0-9'], ENABLED), lookup());
+  });
 });
 
 describe('4.3.2: conditions', () => {
-  test('those that a cache can judge are looked up', () => {
-    assert.deepEqual(get('if-none-match', '"a"', 'if-modified-since', 'x'), lookup());
+  test('those that a cache can judge are looked up, and marked', () => {
+    assert.deepEqual(get('if-none-match', '"a"', 'if-modified-since', 'x'), lookup(NO_DIRECTIVES, false, true));
+    assert.deepEqual(get('if-modified-since', 'x', 'range', 'bytes=0-9'), lookup(NO_DIRECTIVES, true, true));
   });
   test('those that only an origin can judge go there', () => {
     assert.deepEqual(get('if-match', '"a"'), bypass('precondition'));

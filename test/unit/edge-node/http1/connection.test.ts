@@ -1,7 +1,5 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { headText, renderResponse } from '../../../../edge-node/decide/http1/response-head.ts';
-import { Http1Client } from '../../../../edge-node/io/http1/client.ts';
 import type { ClientPort } from '../../../../edge-node/ports.ts';
 import { converse, echo, Harness, ok, okText, settled } from './harness.ts';
 
@@ -119,34 +117,6 @@ test('Connection: close ends it, and what was sent behind it is not read', async
   const received = await converse(GET('/1', 'Connection: close\r\n') + GET('/2'), handler);
   assert.equal(received, okText('/1', 'connection: close\r\n'));
   assert.deepEqual(targets, ['/1']);
-});
-
-test('a head prepared once is written with the fields of the moment', async () => {
-  const head = headText(200, ['etag', '"1"', 'date', 'then']);
-  const received = await converse(GET('/'), (client) => {
-    assert.ok(client instanceof Http1Client && head.kind === 'text');
-    client.answerPrepared(head, ['age', '7'], Buffer.from('hit'), 3);
-  });
-  assert.equal(received, 'HTTP/1.1 200 OK\r\netag: "1"\r\ndate: then\r\nage: 7\r\ncontent-length: 3\r\n\r\nhit');
-});
-
-test('a response rendered once is written as it is, where it fits', async () => {
-  const head = headText(200, ['date', 'then']);
-  assert.ok(head.kind === 'text');
-  const octets = renderResponse(head, ['age', '7'], Buffer.from('hit'));
-  const rendered = 'HTTP/1.1 200 OK\r\ndate: then\r\nage: 7\r\ncontent-length: 3\r\n\r\nhit';
-  const handler = (client: ClientPort) => {
-    assert.ok(client instanceof Http1Client);
-    if (!client.answerRendered(octets)) ok(client, 'other');
-  };
-  assert.equal(await converse(GET('/') + GET('/'), handler), rendered + rendered);
-  for (const other of [
-    'HEAD / HTTP/1.1\r\nHost: a\r\n\r\n',
-    'GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n',
-    GET('/', 'Connection: close\r\n'),
-  ]) {
-    assert.ok(!(await converse(other, handler)).includes('then'), other);
-  }
 });
 
 test('an answer without a Date gets one', async () => {

@@ -12,6 +12,7 @@ test('the least request: a request line and Host', () => {
     target: '/x?y=1',
     version: '1.1',
     fields: ['host', 'a.example'],
+    recurring: false,
     scheme: 'http',
     peer: '192.0.2.1',
     sni: undefined,
@@ -353,6 +354,17 @@ test('a repeated section gives the very same list, and one that differs in one o
   assert.deepEqual(read(section('1')).at(-1), '1');
   assert.deepEqual(read(section('1').replace('Y: 1\r\n', 'Y: 1\r\nZ: 3\r\n')).at(-1), '3');
   assert.throws(() => (second as string[]).push('x', 'y'), TypeError);
+});
+
+test('a request says whether its fields are the list of others, which never depends on the request line', () => {
+  const parser = new RequestParser(new ParserShared(LIMITS), 'http', '192.0.2.1');
+  const recurring = (line: string, value: string) => {
+    const octets = Buffer.from(`${line}\r\nHost: a\r\nX: ${value}\r\n\r\n`);
+    const outcome = parser.parse(octets, 0, octets.length);
+    return outcome.kind === 'request' && outcome.recurring;
+  };
+  const outcomes = ['1', '1', '1', '2', '1', '2', '2', '2'].map((x, i) => recurring(`GET /${i} HTTP/1.1`, x));
+  assert.deepEqual(outcomes, [false, false, true, false, true, false, false, true]);
 });
 
 test('a remembered section does not lend its outcome to another version', () => {

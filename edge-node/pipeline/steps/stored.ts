@@ -1,0 +1,146 @@
+// Answers from the cache: the whole, 304 to a condition that says that the client has it, or the parts that it asks for (RFC
+// 9110 section 13.2.2, steps 3 to 5).
+import { cacheStatus, type ForwardReason, forwardReason } from '../../decide/cache/cache-status.ts';
+import type { CacheEntry } from '../../decide/cache/entry.ts';
+import { ageMs } from '../../decide/cache/freshness.ts';
+import {
+  Preparation,
+  PreparedAnswer,
+  preparation,
+  storedFieldsOf,
+  unchangedAnswer,
+  wholeAnswer,
+} from '../../decide/cache/prepared.ts';
+import { contentRange, decideRange, type Part, partHeads } from '../../decide/cache/ranges.ts';
+import { notModified } from '../../decide/cache/validation.ts';
+import { combinedField, field, withoutFields } from '../../decide/fields.ts';
+import type { Ports } from '../../ports.ts';
+import { type Exchange, finish } from '../exchange.ts';
+
+/** Whose fields a part states anew. */
+const OF_THE_WHOLE: ReadonlySet<string> = new Set(['content-length', 'content-range']);
+const OF_ONE_PART: ReadonlySet<string> = new Set([...OF_THE_WHOLE, 'content-type']);
+
+export function respondFromCache(x: Exchange, ports: Ports, entry: CacheEntry): void {
+  const head = x.freshHead ?? entry.head;
+  const age = ageMs(head, ports.clock.now());
+  const ttl = head.lifetimeMs - age;
+  const ready =
+    x.outcome === 'hit'
+      ? preparation(entry, age, ttl, ports.cacheName)
+      : new Preparation(head, Math.floor(age / 1000), Math.floor(ttl / 1000), statusOf(x, ports, ttl));
+  x.cacheStatus = ready.cacheStatus;
+  const { method, fields } = x.request;
+  const asked = x.requestClass;
+  if (head.status === 200 && asked?.kind === 'lookup') {
+    if (asked.conditional && notModified(method, fields, head)) {
+      ready.unchanged ??= unchangedAnswer(ready);
+      send(x, ports, ready.unchanged);
+      return;
+    }
+    if (asked.range && respondInParts(x, ports, ready, entry.body)) return;
+  }
+  ready.whole ??= wholeAnswer(ready, entry.body);
+  send(x, ports, ready.whole);
+}
+
+/** Cache-Status of what is served from the cache otherwise than as a hit. */
+function statusOf(x: Exchange, ports: Ports, ttlMs: number): string {
+  if (x.outcome === 'stale') return cacheStatus(ports.cacheName, { kind: 'hit', ttlMs, detail: 'stale-served' });
+  return cacheStatus(ports.cacheName, {
+    kind: 'forward',
+    reason: reasonOf(x),
+    status: 304,
+    stored: x.stored,
+    ttlMs: x.stored ? ttlMs : undefined,
+    collapsed: false,
+  });
+}
+
+export function reasonOf({ forward }: Exchange): ForwardReason {
+  return forward === 'uri-miss' || forward === 'vary-miss' ? forward : forwardReason(forward);
+}
+
+function send(x: Exchange, ports: Ports, prepared: PreparedAnswer): void {
+  const { status, fields, body, length } = prepared;
+  if (x.client.answerPrepared) x.client.answerPrepared(prepared);
+  else x.client.answer(status, fields, body, length);
+  x.responded = true;
+  x.status = status;
+  finish(x, ports, 'complete', body === undefined || x.request.method === 'HEAD' ? 0 : body.length);
+}
+
+/** False: the whole is to be sent. */
+function respondInParts(x: Exchange, ports: Ports, ready: Preparation, body: Buffer): boolean {
+  const { fields } = x.request;
+  const range = combinedField(fields, 'range') ?? '';
+  const conditional = field(fields, 'if-range') !== undefined;
+  if (ready.part !== undefined && ready.range === range && !conditional) {
+    send(x, ports, ready.part);
+    return true;
+  }
+  const decision = decideRange(fields, ready.head, body.length);
+  if (decision.kind === 'whole') return false;
+  if (decision.kind === 'parts' && decision.parts.length > 1) {
+    sendParts(x, ports, ready, body, decision.parts);
+    return true;
+  }
+  const prepared =
+    decision.kind === 'parts' ? partAnswer(ready, body, decision.parts[0]) : unsatisfiable(ready, body.length);
+  if (!conditional) {
+    ready.part = prepared;
+    ready.range = range;
+  }
+  send(x, ports, prepared);
+  return true;
+}
+
+function partAnswer(ready: Preparation, body: Buffer, part: Part): PreparedAnswer {
+  const fields = partialFields(ready, OF_THE_WHOLE);
+  fields.push('content-range', contentRange(part, body.length));
+  const slice = body.subarray(part.from, part.to);
+  return new PreparedAnswer(206, fields, slice, slice.length);
+}
+
+/** RFC 9110 section 15.5.17. */
+function unsatisfiable({ age, cacheStatus }: Preparation, length: number): PreparedAnswer {
+  const fields = ['content-range', contentRange(undefined, length), 'accept-ranges', 'bytes'];
+  fields.push('age', String(age), 'cache-status', cacheStatus);
+  return new PreparedAnswer(416, fields, undefined, 0);
+}
+
+/** A multipart/byteranges body (section 14.6), whose parts are slices of the whole. */
+function sendParts(x: Exchange, ports: Ports, ready: Preparation, body: Buffer, parts: readonly Part[]): void {
+  const boundary = `meridian${hex(ports.random.next())}${hex(ports.random.next())}`;
+  const texts = partHeads(parts, field(ready.head.fields, 'content-type'), body.length, boundary);
+  const fields = partialFields(ready, OF_ONE_PART);
+  fields.push('content-type', `multipart/byteranges; boundary=${boundary}`);
+  let length = 0;
+  for (const text of texts) length += text.length;
+  for (const { from, to } of parts) length += to - from;
+  const { client } = x;
+  client.begin(206, fields, length);
+  x.responded = true;
+  x.status = 206;
+  // All at once: what waits for the client is held as slices of what is stored, as with any stored body.
+  texts.forEach((text, index) => {
+    client.write(Buffer.from(text, 'latin1'));
+    const part = parts[index];
+    if (part !== undefined) client.write(body.subarray(part.from, part.to));
+  });
+  client.end();
+  finish(x, ports, 'complete', length);
+}
+
+function partialFields({ head, age, cacheStatus }: Preparation, drop: ReadonlySet<string>): string[] {
+  const fields = withoutFields(storedFieldsOf(head), drop);
+  fields.push('age', String(age), 'cache-status', cacheStatus);
+  return fields;
+}
+
+/** Of a number in [0, 1). */
+function hex(fraction: number): string {
+  return Math.floor(fraction * 2 ** 32)
+    .toString(16)
+    .padStart(8, '0');
+}
