@@ -18,6 +18,8 @@ export class PreparedAnswer {
   /** What HTTP/1.1 makes of it, and whether it was wanted before. */
   octets: Uint8Array | undefined = undefined;
   wanted = false;
+  /** What HTTP/2 makes of its head. */
+  block: string | undefined = undefined;
 
   constructor(status: number, fields: FieldList, body: Buffer | undefined, length: number | undefined) {
     this.status = status;

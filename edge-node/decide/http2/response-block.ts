@@ -79,17 +79,6 @@ export function responseBlock(
   return { kind: 'block', octets };
 }
 
-/** As `fields` of `responseBlock`: what may follow a block that is there already. Undefined: one of them cannot be sent. */
-export function fieldLines(fields: FieldList): string | undefined {
-  let octets = '';
-  for (let i = 0; i < fields.length; i += 2) {
-    const line = fieldLine(fields[i] ?? '', fields[i + 1] ?? '');
-    if (line === undefined) return undefined;
-    octets += line;
-  }
-  return octets;
-}
-
 function statusLine(status: number): string {
   let line = statuses.get(status);
   if (line === undefined) {

@@ -1,12 +1,13 @@
 // One stream (RFC 9113 section 5): a request, and the writing of its answer, which is the port that the pipeline answers through.
 import type { RequestHead } from '../../decide/admit.ts';
+import type { PreparedAnswer } from '../../decide/cache/prepared.ts';
 import { type FailureCode, failureResponse } from '../../decide/errors.ts';
 import type { FieldList } from '../../decide/fields.ts';
 import { CODE, type Code, FLAG, FRAME, FRAME_MAX } from '../../decide/http2/codes.ts';
 import { ReceiveWindow, widened } from '../../decide/http2/flow.ts';
 import { frameHead, headersFrames, windowUpdateFrame } from '../../decide/http2/frame-writer.ts';
 import type { ReadRequest } from '../../decide/http2/request-reader.ts';
-import { fieldLines, responseBlock } from '../../decide/http2/response-block.ts';
+import { responseBlock } from '../../decide/http2/response-block.ts';
 import type { ClientPort } from '../../ports.ts';
 import { type Progress, StreamDeadlines } from './deadlines.ts';
 import type { Output, Sender } from './output.ts';
@@ -98,15 +99,10 @@ export class Http2Client implements ClientPort, Sender, BodyOwner {
     this.#answer(this.#block(status, fields, length), body);
   }
 
-  /**
-   * Answers with a block of `responseBlock` that was made before and has a Date and, where it is known, a length; `more` fields
-   * follow. Throws for fields that cannot be sent.
-   */
-  answerPrepared(block: string, more: FieldList, body: Uint8Array | undefined): void {
+  answerPrepared(prepared: PreparedAnswer): void {
     if (this.#state !== 'unanswered') return;
-    const lines = fieldLines(more);
-    if (lines === undefined) throw new Error('a field that was to follow the response cannot be sent');
-    this.#answer(block + lines, body);
+    prepared.block ??= this.#block(prepared.status, prepared.fields, prepared.length);
+    this.#answer(prepared.block, prepared.body);
   }
 
   inform(status: number, fields: FieldList): void {
