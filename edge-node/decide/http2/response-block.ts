@@ -79,6 +79,17 @@ export function responseBlock(
   return { kind: 'block', octets };
 }
 
+/** Trailers (RFC 9113 section 8.1) as a field block. Undefined: there are none, or one of them cannot be sent. */
+export function trailerBlock(fields: FieldList): string | undefined {
+  let octets = '';
+  for (let i = 0; i < fields.length; i += 2) {
+    const line = fieldLine(fields[i] ?? '', fields[i + 1] ?? '');
+    if (line === undefined) return undefined;
+    octets += line;
+  }
+  return octets === '' ? undefined : octets;
+}
+
 function statusLine(status: number): string {
   let line = statuses.get(status);
   if (line === undefined) {

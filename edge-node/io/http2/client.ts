@@ -7,7 +7,8 @@ import { CODE, type Code, FLAG, FRAME, FRAME_MAX } from '../../decide/http2/code
 import { ReceiveWindow, widened } from '../../decide/http2/flow.ts';
 import { frameHead, headersFrames, windowUpdateFrame } from '../../decide/http2/frame-writer.ts';
 import type { ReadRequest } from '../../decide/http2/request-reader.ts';
-import { responseBlock } from '../../decide/http2/response-block.ts';
+import { responseBlock, trailerBlock } from '../../decide/http2/response-block.ts';
+import { takesTrailers } from '../../decide/trailers.ts';
 import type { ClientPort } from '../../ports.ts';
 import { type Progress, StreamDeadlines } from './deadlines.ts';
 import type { Output, Sender } from './output.ts';
@@ -51,6 +52,8 @@ export class Http2Client implements ClientPort, Sender, BodyOwner {
   #ended = false;
   /** No body follows the head, whatever it says. */
   #silent = false;
+  /** What follows the body. */
+  #trailers: string | undefined = undefined;
   /** Of the request; undefined once it is complete. */
   #incoming: ReceiveWindow | undefined;
   #left: number | undefined;
@@ -130,11 +133,15 @@ export class Http2Client implements ClientPort, Sender, BodyOwner {
     return !this.#held;
   }
 
-  end(): void {
+  end(trailers?: FieldList): void {
     if (this.#state !== 'begun') return;
     this.#state = 'complete';
+    if (trailers !== undefined && !this.#silent && takesTrailers(this.request.fields)) {
+      this.#trailers = trailerBlock(trailers);
+    }
     if (this.#part !== undefined) return;
-    this.#owner.output.add(frameHead(0, FRAME.data, FLAG.endStream, this.id));
+    if (this.#trailers !== undefined) this.#sendHead(this.#trailers, true);
+    else this.#owner.output.add(frameHead(0, FRAME.data, FLAG.endStream, this.id));
     this.#finish();
     this.#owner.flushSoon();
   }
@@ -234,10 +241,12 @@ export class Http2Client implements ClientPort, Sender, BodyOwner {
       this.#part = this.#parts?.shift();
     }
     const last = this.#part === undefined && this.#state === 'complete';
-    output.add(frameHead(size, FRAME.data, last ? FLAG.endStream : 0, this.id));
+    output.add(frameHead(size, FRAME.data, last && this.#trailers === undefined ? FLAG.endStream : 0, this.id));
     output.add(size === part.length ? part : part.subarray(from, from + size));
-    if (last) this.#finish();
-    else if (this.#held && this.#part === undefined) {
+    if (last) {
+      if (this.#trailers !== undefined) this.#sendHead(this.#trailers, true);
+      this.#finish();
+    } else if (this.#held && this.#part === undefined) {
       this.#held = false;
       this.onDrain?.();
     }

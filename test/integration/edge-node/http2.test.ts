@@ -1,6 +1,7 @@
 // Requests and answers over HTTP/2, as well-behaved clients have them: from the simple to those that stream both ways.
 import assert from 'node:assert/strict';
 import type http from 'node:http';
+import type http2 from 'node:http2';
 import { test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { combinedField, countField, field } from '../../../edge-node/decide/fields.ts';
@@ -50,7 +51,12 @@ const origin = await startOrigin((req, res) => {
   } else if (path === '/odd') res.writeHead(200, { 'http2-settings': 'x', 'keep-alive': 'x', te: 'x' }).end('odd');
   else if (path === '/wide') res.writeHead(200, { 'x-wide': 'w'.repeat(14_000), 'x-wider': 'w'.repeat(1_000) }).end();
   else if (path === '/early') res.end('early');
-  else if (path === '/big') {
+  else if (path.startsWith('/trailers')) {
+    const size = Number(path.split('/')[2] ?? 0);
+    res.writeHead(200, { trailer: 'x-sum' }).write('t'.repeat(size || 1));
+    res.addTrailers({ 'x-sum': '7', vary: '*' });
+    res.end();
+  } else if (path === '/big') {
     res.writeHead(200, { 'content-length': BIG });
     const more = (): void => {
       while (written < BIG) {
@@ -90,7 +96,7 @@ test('an origin is asked in HTTP/1.1, with Host from :authority, the version in 
   assert.deepEqual([countField(fields, 'cookie'), field(fields, 'cookie')], [1, 'a=1; b=2']);
   assert.deepEqual(
     [combinedField(fields, 'x-a'), field(fields, 'te'), field(fields, 'x_a')],
-    ['1, 2', undefined, undefined],
+    ['1, 2', 'trailers', undefined],
   );
   assert.ok(fields.every((name, index) => index % 2 === 1 || !name.startsWith(':')));
 });
@@ -164,6 +170,22 @@ test('trailers of a request end its body and go no further', async () => {
   stream.on('wantTrailers', () => stream.sendTrailers({ 'x-trailer': '1', host: 'evil.example' }));
   stream.end('body');
   assert.equal((await answerOf(stream)).body, 'body');
+});
+
+test('trailers of an answer are passed on to a client that takes them, behind a short body and a long one', async () => {
+  for (const [size, te, expected] of [
+    [0, 'trailers', '7'],
+    [300_000, 'trailers', '7'],
+    [0, undefined, undefined],
+  ] as const) {
+    const stream = user.open(`/trailers/${size}`, te === undefined ? {} : { te });
+    let trailers: http2.IncomingHttpHeaders = {};
+    stream.on('trailers', (received) => {
+      trailers = received;
+    });
+    const { body } = await answerOf(stream);
+    assert.deepEqual([body.length, trailers['x-sum'], trailers.vary], [size || 1, expected, undefined]);
+  }
 });
 
 test('100 (Continue) is sent when the origin’s connection takes the body, and not when nobody wants it', async () => {
