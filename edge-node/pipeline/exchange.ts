@@ -48,7 +48,10 @@ export class Exchange implements Settled {
   entry: CacheEntry | undefined = undefined;
   /** What is stored but may not be served without asking the origin. */
   stale: CacheEntry | undefined = undefined;
+  /** It may be served when no origin can be reached, */
   staleAllowed = false;
+  /** ... when an origin answers with an error. */
+  staleOnError = false;
   forward: Forward = 'uri-miss';
   forwardDetail: CacheDetail | undefined = undefined;
   /** The conditions in the request to the origin are the cache's own. */

@@ -3,6 +3,7 @@
 import { type CacheDetail, cacheStatus, type ForwardReason, forwardReason } from '../../decide/cache/cache-status.ts';
 import type { StoredHead } from '../../decide/cache/entry.ts';
 import { ageMs } from '../../decide/cache/freshness.ts';
+import { withoutConsumed } from '../../decide/cache/tags.ts';
 import { notModified, notModifiedFields } from '../../decide/cache/validation.ts';
 import { FAILURES, failureResponse } from '../../decide/errors.ts';
 import type { FieldList } from '../../decide/fields.ts';
@@ -67,7 +68,7 @@ function respondFromOrigin(x: Exchange, ports: Ports, received: OriginAnswer, te
   }
   const framing = responseFraming(fields);
   const length = framing.kind === 'length' ? framing.length : undefined;
-  const out = fields.slice();
+  const out = withoutConsumed(fields).slice();
   out.push('cache-status', x.cacheStatus);
   if (method === 'HEAD' || status === 204 || status === 304) {
     answer(x, status, out, undefined, length);

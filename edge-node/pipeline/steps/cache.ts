@@ -1,9 +1,11 @@
 // lookUp, refresh, store: what the cache has for a request, and what it makes of an origin's answer.
-import { makeHead, type StoredHead } from '../../decide/cache/entry.ts';
+import { type CacheEntry, makeHead, type StoredHead } from '../../decide/cache/entry.ts';
 import { judge } from '../../decide/cache/freshness.ts';
+import { invalidatedKeys } from '../../decide/cache/invalidation.ts';
 import { cacheKey, purgeName } from '../../decide/cache/key.ts';
-import { refreshHead } from '../../decide/cache/refresh.ts';
-import { classifyRequest, invalidates } from '../../decide/cache/request.ts';
+import { keyTarget } from '../../decide/cache/policy.ts';
+import { refreshHead, updateByHead } from '../../decide/cache/refresh.ts';
+import { classifyRequest } from '../../decide/cache/request.ts';
 import { decideStore, type StoreDecision } from '../../decide/cache/storable.ts';
 import { selectVariant } from '../../decide/cache/vary.ts';
 import { failure } from '../../decide/errors.ts';
@@ -14,8 +16,15 @@ import type { StepFunction } from '../run.ts';
 
 export const lookUp: StepFunction<'lookUp'> = (x, { ports }) => {
   const { method, fields, scheme } = x.request;
-  const admitted = required(x.admitted, 'admission');
-  x.requestClass = classifyRequest(method, fields, required(x.route, 'route').cache);
+  const { cache } = required(x.route, 'route');
+  let admitted = required(x.admitted, 'admission');
+  const requested = admitted.target;
+  x.requestClass = classifyRequest(method, fields, cache, requested);
+  if (cache.key !== undefined && x.requestClass.kind === 'lookup') {
+    // What does not count is not shown to an origin either, so that it cannot get into what others are given.
+    admitted = { ...admitted, target: keyTarget(cache.key, requested) };
+    x.admitted = admitted;
+  }
   x.key = cacheKey(scheme, admitted.authority, admitted.target);
   if (x.requestClass.kind === 'bypass') {
     x.outcome = 'bypass';
@@ -30,7 +39,12 @@ export const lookUp: StepFunction<'lookUp'> = (x, { ports }) => {
     x.forward = variants.length === 0 ? 'uri-miss' : 'vary-miss';
     return directives.onlyIfCached ? notCached(x) : 'choose';
   }
-  if (ports.barrier.covers(entry.head.barrier, entry.host, entry.purgeTarget)) {
+  const { barrier } = entry.head;
+  // A purge names a URL as it is asked for, whatever of it counts on this route.
+  const purged =
+    ports.barrier.covers(barrier, entry.host, entry.purgeTarget) ||
+    (admitted.target !== requested && ports.barrier.covers(barrier, entry.host, purgeName(admitted.host, requested)));
+  if (purged) {
     ports.cache.removeEntry(entry);
     x.forward = 'purged';
     return directives.onlyIfCached ? notCached(x) : 'choose';
@@ -44,6 +58,7 @@ export const lookUp: StepFunction<'lookUp'> = (x, { ports }) => {
   }
   x.stale = entry;
   x.staleAllowed = judgement.mayServeStale;
+  x.staleOnError = judgement.mayServeOnError;
   x.forward = judgement.reason;
   return directives.onlyIfCached ? notCached(x) : 'choose';
 };
@@ -96,13 +111,15 @@ export const store: StepFunction<'store'> = (x, { ports }) => {
     );
     return 'refuse';
   }
-  if (invalidates(x.request.method, answer.status)) ports.cache.remove(x.key);
+  invalidate(x, ports, answer);
+  if (x.request.method === 'HEAD' && x.stale) freshenByHead(x, ports, answer, x.stale);
   let decision = decideStore({
     method: x.request.method,
     requestFields: x.request.fields,
     status: answer.status,
     responseFields: answer.fields,
     policy: required(x.route, 'route').cache,
+    target: required(x.admitted, 'admission').target,
     requestedAt: answer.requestedAt,
     receivedAt: answer.receivedAt,
   });
@@ -115,6 +132,36 @@ export const store: StepFunction<'store'> = (x, { ports }) => {
   else if (x.outcome === 'miss') x.forwardDetail = decision.reason;
   return 'respond';
 };
+
+/** RFC 9111 section 4.4. */
+function invalidate(x: Exchange, ports: Ports, answer: OriginAnswer): void {
+  const { method, scheme } = x.request;
+  const { authority, target } = required(x.admitted, 'admission');
+  const { status, fields } = answer;
+  const { key } = required(x.route, 'route').cache;
+  const keys = invalidatedKeys({ method, status, responseFields: fields, scheme, authority, target, key });
+  for (const name of keys) ports.cache.remove(name);
+}
+
+/** RFC 9111 section 4.3.5. */
+function freshenByHead(x: Exchange, ports: Ports, answer: OriginAnswer, stale: CacheEntry): void {
+  const { status, fields, requestedAt, receivedAt } = answer;
+  const requestFields = x.request.fields;
+  const decision = updateByHead({
+    entry: stale.head,
+    status,
+    fields,
+    bodyLength: stale.body.length,
+    requestFields,
+    policy: required(x.route, 'route').cache,
+    requestedAt,
+    receivedAt,
+    barrier: x.barrier,
+  });
+  const unkeyed = decision.kind === 'update' && variesBeyondKey(decision.head.vary, requestFields);
+  if (decision.kind === 'update' && !unkeyed) ports.cache.refresh(stale, decision.head);
+  else if (decision.kind !== 'keep') ports.cache.removeEntry(stale);
+}
 
 function headOf(x: Exchange, answer: OriginAnswer, decision: StoreDecision): StoredHead {
   const { status, fields, requestedAt, receivedAt } = answer;

@@ -1,6 +1,8 @@
 // choose, fetch: which origin is asked, and the asking. A failure leads back to `choose` as long as the request may be sent
 // again and an origin is left that has not failed it.
 
+import type { CacheEntry } from '../../decide/cache/entry.ts';
+import { isOriginError } from '../../decide/cache/freshness.ts';
 import { formatHttpDate } from '../../decide/cache/http-date.ts';
 import { conditionalFields } from '../../decide/cache/validation.ts';
 import { failure } from '../../decide/errors.ts';
@@ -24,7 +26,7 @@ export const choose: StepFunction<'choose'> = (x, { ports }) => {
     const now = ports.clock.monotonic();
     const { up, lastResort } = candidates(ranked, (o) => ports.health.status(o.pool, o.name, now).status === 'up');
     if (up.length > 0) x.candidates = up.slice(0, MAX_ATTEMPTS);
-    else if (x.stale && x.staleAllowed) return serveStale(x);
+    else if (x.stale && (x.staleAllowed || x.staleOnError)) return serveStale(x);
     // Never nothing: what measures as down may yet answer.
     else x.candidates = lastResort ? [lastResort] : [];
   }
@@ -98,6 +100,11 @@ class Fetch implements OriginHandler {
   onHead(status: number, received: readonly string[]): void {
     const x = this.#x;
     this.#headSeen = true;
+    if (x.staleOnError && x.stale && isOriginError(status) && !this.#isPurged(x.stale)) {
+      this.#tee?.abort();
+      this.#engine.resume(x, 'fetch', serveStale(x));
+      return;
+    }
     const receivedAt = this.#ports.clock.now();
     x.answer = {
       status,
@@ -124,15 +131,18 @@ class Fetch implements OriginHandler {
     else this.#engine.resume(x, 'fetch', this.#afterFailure(x, cause));
   }
 
+  #isPurged({ head, host, purgeTarget }: CacheEntry): boolean {
+    return this.#ports.barrier.covers(head.barrier, host, purgeTarget);
+  }
+
   #afterFailure(x: Exchange, cause: OriginFailure): Next<'fetch'> {
-    const { stale } = x;
     // A purge since the look-up ends its use: an origin must not be asked whether it is still good.
-    if (stale && this.#ports.barrier.covers(stale.head.barrier, stale.host, stale.purgeTarget)) x.stale = undefined;
+    if (x.stale && this.#isPurged(x.stale)) x.stale = undefined;
     const left = (x.candidates?.length ?? 0) - x.attempt;
     const decision = decideRetry(cause, x.request.method, x.client.body?.consumed === true, left);
     this.#ports.log.warn({ origin: x.origin?.name, detail: cause.detail, decision }, 'an origin failed a request');
     if (decision.kind === 'retry') return 'choose';
-    if (x.stale && x.staleAllowed) return serveStale(x);
+    if (x.stale && (x.staleAllowed || x.staleOnError)) return serveStale(x);
     x.failure = failure(cause.code, cause.detail);
     return 'refuse';
   }

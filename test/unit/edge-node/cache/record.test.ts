@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type HeadInput, makeHead, type Storable } from '../../../../edge-node/decide/cache/entry.ts';
 import { formatHttpDate } from '../../../../edge-node/decide/cache/http-date.ts';
+import type { LifetimeSource } from '../../../../edge-node/decide/cache/lifetime.ts';
 import { encodeRecord, RecordReader } from '../../../../edge-node/decide/cache/record.ts';
-import type { LifetimeSource } from '../../../../edge-node/decide/cache/storable.ts';
 import { type Random, seededRandom } from '../../../../infra/runtime/random.ts';
 import { below, DATE, NOW, named, pick } from './support.ts';
 
