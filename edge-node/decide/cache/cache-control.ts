@@ -76,8 +76,15 @@ export const NO_DIRECTIVES: CacheControl = Object.freeze(none());
  */
 export function parseCacheControl(value: string | undefined): CacheControl {
   if (value === undefined || value === '') return NO_DIRECTIVES;
-  return COMMON.get(value) ?? parse(value);
+  if (value === lastValue) return lastControl;
+  lastControl = COMMON.get(value) ?? parse(value);
+  lastValue = value;
+  return lastControl;
 }
+
+/** One response is read when it is judged and again when its head is made. */
+let lastValue = '';
+let lastControl = NO_DIRECTIVES;
 
 function parse(value: string): CacheControl {
   const reader = new CacheControlReader();
