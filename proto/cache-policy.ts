@@ -24,14 +24,14 @@ export function checkCachePolicy(policy: CachePolicy, report: Report): void {
   }
   const { minTtlMs, maxTtlMs, overrideTtlMs } = policy;
   if (minTtlMs !== undefined && maxTtlMs !== undefined && minTtlMs > maxTtlMs) {
-    report(['min_ttl_ms'], `${minTtlMs} is above max_ttl_ms, which is ${maxTtlMs}`);
+    report(['min_ttl_ms'], `the floor of ${minTtlMs} ms is above the ceiling of ${maxTtlMs} ms`);
   }
   if (overrideTtlMs !== undefined) {
     if (minTtlMs !== undefined && overrideTtlMs < minTtlMs) {
-      report(['override_ttl_ms'], `${overrideTtlMs} is below min_ttl_ms, which is ${minTtlMs}`);
+      report(['override_ttl_ms'], `the override of ${overrideTtlMs} ms is below the floor of ${minTtlMs} ms`);
     }
     if (maxTtlMs !== undefined && overrideTtlMs > maxTtlMs) {
-      report(['override_ttl_ms'], `${overrideTtlMs} is above max_ttl_ms, which is ${maxTtlMs}`);
+      report(['override_ttl_ms'], `the override of ${overrideTtlMs} ms is above the ceiling of ${maxTtlMs} ms`);
     }
   }
   if (policy.key) checkKey(policy.key, (path, message) => report(['key', ...path], message));
@@ -40,10 +40,10 @@ export function checkCachePolicy(policy: CachePolicy, report: Report): void {
 
 function checkKey(key: CacheKey, report: Report): void {
   if (key.ignoreQuery && key.queryAllow.length > 0) {
-    report(['query_allow'], 'ignore_query leaves no parameter to allow: give one of the two');
+    report(['query_allow'], 'a query that is ignored has no parameters to allow: give one of the two');
   }
   if (key.ignoreQuery && key.sortQuery)
-    report(['sort_query'], 'ignore_query leaves nothing to sort: give one of the two');
+    report(['sort_query'], 'a query that is ignored has nothing to sort: give one of the two');
   checkNames(key.queryAllow, 'query_allow', parameterProblem, report);
   checkNames(key.cookies, 'cookies', cookieProblem, report);
   checkNames(key.headers, 'headers', keyHeaderProblem, report);
