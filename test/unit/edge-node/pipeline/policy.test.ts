@@ -1,7 +1,8 @@
 // A route's cache policy, and what an origin says to this cache alone, as requests meet them.
 import assert from 'node:assert/strict';
+import { explain } from '../../../../edge-node/pipeline/explain.ts';
 import type { CachePolicy, Snapshot } from '../../../../proto/gen/meridian/v1/resources.ts';
-import { demoSnapshot, pipelineTest } from '../../../support/pipeline.ts';
+import { demoSnapshot, LONDON, pipelineTest } from '../../../support/pipeline.ts';
 
 function withPolicy(policy: Partial<CachePolicy>): Snapshot {
   const snapshot = demoSnapshot();
@@ -41,6 +42,21 @@ pipelineTest(
     assert.equal(world.request({ target: '/a?y' }).state, 'open');
     world.call().answer(200, 'three', FRESH);
     assert.equal(world.request({ target: '/a?z' }).text, 'three');
+  },
+  { snapshot: withPolicy({ key: { ...KEY, ignoreQuery: true } }) },
+);
+
+pipelineTest(
+  'an explanation of a URL speaks of the key that the route makes of it',
+  (world) => {
+    world.store('one', FRESH, { target: '/a?x' });
+    const place = { location: LONDON, city: '', country: '', source: 'database' } as const;
+    const { cache, barrier, health, clock } = world;
+    const ports = { edge: 'edge-1', clock, serving: () => world.serving, locate: () => place, cache, barrier, health };
+    const explained = () => explain({ url: 'http://demo.example/a?y', ip: '192.0.2.1' }, ports).cache;
+    assert.deepEqual([explained()?.key, explained()?.state], ['http://demo.example/a', 'fresh']);
+    world.purge({ $case: 'url', value: { host: 'demo.example', path: '/a?y' } });
+    assert.equal(explained()?.state, 'purged');
   },
   { snapshot: withPolicy({ key: { ...KEY, ignoreQuery: true } }) },
 );
