@@ -43,6 +43,8 @@ export class Exchange implements Settled {
   route: CompiledRoute | undefined = undefined;
   // lookUp
   requestClass: RequestClass | undefined = undefined;
+  /** What of the target chooses the answer on this route. An origin sees no more, so that nothing else gets into what is kept. */
+  target = '';
   key = '';
   /** What the answer is made from, when it comes from the cache. */
   entry: CacheEntry | undefined = undefined;

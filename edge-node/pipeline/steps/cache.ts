@@ -17,15 +17,10 @@ import type { StepFunction } from '../run.ts';
 export const lookUp: StepFunction<'lookUp'> = (x, { ports }) => {
   const { method, fields, scheme } = x.request;
   const { cache } = required(x.route, 'route');
-  let admitted = required(x.admitted, 'admission');
-  const requested = admitted.target;
-  x.requestClass = classifyRequest(method, fields, cache, requested);
-  if (cache.key !== undefined && x.requestClass.kind === 'lookup') {
-    // What does not count is not shown to an origin either, so that it cannot get into what others are given.
-    admitted = { ...admitted, target: keyTarget(cache.key, requested) };
-    x.admitted = admitted;
-  }
-  x.key = cacheKey(scheme, admitted.authority, admitted.target);
+  const { host, authority, target } = required(x.admitted, 'admission');
+  x.requestClass = classifyRequest(method, fields, cache, target);
+  x.target = cache.key && x.requestClass.kind === 'lookup' ? keyTarget(cache.key, target) : target;
+  x.key = cacheKey(scheme, authority, x.target);
   if (x.requestClass.kind === 'bypass') {
     x.outcome = 'bypass';
     x.forward = x.requestClass.reason;
@@ -43,7 +38,7 @@ export const lookUp: StepFunction<'lookUp'> = (x, { ports }) => {
   // A purge names a URL as it is asked for, whatever of it counts on this route.
   const purged =
     ports.barrier.covers(barrier, entry.host, entry.purgeTarget) ||
-    (admitted.target !== requested && ports.barrier.covers(barrier, entry.host, purgeName(admitted.host, requested)));
+    (x.target !== target && ports.barrier.covers(barrier, host, purgeName(host, target)));
   if (purged) {
     ports.cache.removeEntry(entry);
     x.forward = 'purged';
@@ -172,8 +167,8 @@ function headOf(x: Exchange, answer: OriginAnswer, decision: StoreDecision): Sto
 }
 
 function openWriter(x: Exchange, ports: Ports, head: StoredHead, length: number | undefined): void {
-  const { host, target } = required(x.admitted, 'admission');
-  const writer = ports.cache.begin({ key: x.key, host, purgeTarget: purgeName(host, target), head }, length);
+  const { host } = required(x.admitted, 'admission');
+  const writer = ports.cache.begin({ key: x.key, host, purgeTarget: purgeName(host, x.target), head }, length);
   if (!writer) {
     x.forwardDetail = 'too-large';
     return;

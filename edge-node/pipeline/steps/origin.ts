@@ -39,7 +39,7 @@ export const choose: StepFunction<'choose'> = (x, { ports }) => {
 
 export const fetch: StepFunction<'fetch'> = (x, engine) => {
   const { ports } = engine;
-  const { authority, target } = required(x.admitted, 'admission');
+  const { authority } = required(x.admitted, 'admission');
   const origin = required(x.origin, 'origin');
   // A part, or a head alone, is asked for as the client asked; only a whole answer is of use to the cache.
   const cacheable = x.request.method === 'GET' && x.requestClass?.kind === 'lookup' && !x.requestClass.range;
@@ -55,7 +55,11 @@ export const fetch: StepFunction<'fetch'> = (x, engine) => {
   // The barrier is read before the request leaves: a purge from now on counts against its answer.
   x.barrier = ports.barrier.current;
   const handler = new Fetch(x, engine, ports.clock.now());
-  const call = ports.origins.send(origin, { method: x.request.method, target, fields, body: x.client.body }, handler);
+  const call = ports.origins.send(
+    origin,
+    { method: x.request.method, target: x.target, fields, body: x.client.body },
+    handler,
+  );
   handler.begin(call);
   return 'wait';
 };
