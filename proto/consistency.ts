@@ -1,5 +1,6 @@
 // Whether a set of resources makes sense as a whole: names, ranges, references, bounds. Run before a snapshot is written and
 // again before an edge applies it, so that neither has to trust the other.
+import { checkCachePolicy } from './cache-policy.ts';
 import { canonicalHost, canonicalTarget } from './canonical-url.ts';
 import type { Edge, HealthCheck, Location, OriginTimeouts, Pool, Site } from './gen/meridian/v1/resources.ts';
 import { LIMITS } from './limits.ts';
@@ -109,6 +110,7 @@ function checkRoutes(site: Site, pools: ReadonlySet<string>, report: Report): vo
     prefixes.add(route.pathPrefix);
     if (!pools.has(route.pool)) report(['routes', index, 'pool'], `there is no pool "${route.pool}"`);
     if (!route.cache) report(['routes', index, 'cache'], 'a cache policy is missing');
+    else checkCachePolicy(route.cache, (path, message) => report(['routes', index, 'cache', ...path], message));
   }
 }
 

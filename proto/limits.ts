@@ -23,6 +23,11 @@ export const LIMITS = {
   intervalMs: { min: 100, max: 3_600_000 },
   timeoutMs: { min: 10, max: 600_000 },
   threshold: { min: 1, max: 100 },
+  /** Freshness and stale windows. */
+  ttlMs: { min: 0, max: 30 * 24 * 3_600_000 },
+  /** Names of one kind in a cache key or a bypass rule, and characters of one. */
+  cacheNames: 20,
+  cacheNameLength: 128,
   /** Problems reported at once. */
   problems: 50,
 } as const;

@@ -67,6 +67,7 @@ function link({ title }: Message, plural = ''): string {
 
 function defaultText({ type, fallback }: FieldShape): string {
   // A message's defaults stand at its own fields.
+  if (fallback === undefined) return 'none';
   if (type.shape.kind === 'message') return 'its defaults';
   if (fallback instanceof Map || (Array.isArray(fallback) && fallback.length === 0)) return 'none';
   return `\`${stringify(fallback).trim()}\``;

@@ -1,6 +1,8 @@
 // The configuration: every field of the YAML files, once. What reads and checks files, what prints them (`meridian get`),
 // what finds the line of a problem and docs/configuration.md are all made from this table.
 import type {
+  CacheBypass,
+  CacheKey,
   CachePolicy,
   Edge,
   HealthCheck,
@@ -24,6 +26,7 @@ import {
   optional,
   required,
   text,
+  unset,
 } from './types.ts';
 
 /** All that files declare; the shape of proto/consistency.ts's Resources. */
@@ -33,12 +36,42 @@ export interface Declared {
   edges: Edge[];
 }
 
-const MAX_TTL_MS = 30 * 24 * 3_600_000;
-
 const location = message<Location>('Location', 'A place on Earth (WGS 84).', {
   latitude: required('latitude', number({ min: -90, max: 90 }), 'Degrees; north is positive.'),
   longitude: required('longitude', number({ min: -180, max: 180 }), 'Degrees; east is positive.'),
 });
+
+const cookieNames = list('a list of names of cookies', text('the name of a cookie'), LIMITS.cacheNames);
+const headerNames = list('a list of names of header fields', text('the name of a header field'), LIMITS.cacheNames);
+const parameterNames = list('a list of query parameters', text('the name of a query parameter'), LIMITS.cacheNames);
+
+const cacheKey = message<CacheKey>(
+  'Cache key',
+  'What of a request chooses among answers, beside scheme, host, port, path, query and what `Vary` names. What does not ' +
+    'count of a query is not shown to an origin either.',
+  {
+    ignoreQuery: optional('ignoreQuery', boolean, () => false, 'The query does not count.'),
+    queryAllow: optional('query', parameterNames, () => [], 'Only these parameters count, as they stand in a URL.'),
+    sortQuery: optional('sortQuery', boolean, () => false, 'Parameters count in the order of their names.'),
+    cookies: optional('cookies', cookieNames, () => [], 'The values of these cookies count.'),
+    headers: optional('headers', headerNames, () => [], 'The values of these fields count; lower case.'),
+  },
+);
+
+const cacheBypass = message<CacheBypass>(
+  'Cache bypass',
+  'A request that has one of these goes to an origin, and its answer is not stored.',
+  {
+    cookies: optional('cookies', cookieNames, () => [], 'Cookies, whatever their value.'),
+    headers: optional('headers', headerNames, () => [], 'Header fields, lower case, whatever their value.'),
+    query: optional(
+      'query',
+      parameterNames,
+      () => [],
+      'Query parameters as they stand in a URL, whatever their value.',
+    ),
+  },
+);
 
 const cacheFields = {
   enabled: optional(
@@ -49,11 +82,35 @@ const cacheFields = {
   ),
   defaultTtlMs: optional(
     'defaultTtl',
-    duration({ min: 0, max: MAX_TTL_MS }),
+    duration(LIMITS.ttlMs),
     () => 0,
     'How long an answer is fresh that may be stored and does not say for how long itself. `0s`: the heuristic of ' +
       'RFC 9111, section 4.2.2 (a tenth of the time since Last-Modified).',
   ),
+  minTtlMs: unset('minTtl', duration(LIMITS.ttlMs), 'Floor under how long an answer below 400 is fresh.'),
+  maxTtlMs: unset('maxTtl', duration(LIMITS.ttlMs), 'Ceiling over how long any answer is fresh.'),
+  overrideTtlMs: unset(
+    'overrideTtl',
+    duration(LIMITS.ttlMs),
+    'How long an answer below 400 is fresh that may be stored, whatever it says.',
+  ),
+  negativeTtlMs: unset(
+    'negativeTtl',
+    duration(LIMITS.ttlMs),
+    'As `defaultTtl`, for answers 404, 405, 410, 414 and 501, and for others of 400 and above that are `public`.',
+  ),
+  staleWhileRevalidateMs: unset(
+    'staleWhileRevalidate',
+    duration(LIMITS.ttlMs),
+    'How long after it expired an answer is used while it is asked about (RFC 5861), where it does not say itself.',
+  ),
+  staleIfErrorMs: unset(
+    'staleIfError',
+    duration(LIMITS.ttlMs),
+    'How long after it expired an answer is used when the origin answers with an error (RFC 5861), where it does not say itself.',
+  ),
+  key: unset('key', cacheKey, 'What of a request is part of the cache key.'),
+  bypass: unset('bypass', cacheBypass, 'Requests that bypass the cache.'),
 };
 const cache = message<CachePolicy>('Cache policy', "What is kept of a route's answers.", cacheFields);
 

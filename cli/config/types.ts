@@ -29,7 +29,7 @@ export interface FieldShape {
   readonly proto: string;
   readonly type: Type<unknown>;
   readonly required: boolean;
-  /** The default as YAML would have it; absent for required fields. */
+  /** The default as YAML would have it; absent for required fields and for those that may be left unset. */
   readonly fallback?: unknown;
   readonly doc: string;
 }
@@ -37,8 +37,8 @@ export interface FieldShape {
 export interface Field<T> {
   readonly name: string;
   readonly type: Type<T>;
-  /** Absent: the field is required. */
-  readonly fallback?: () => T;
+  /** Absent: the field is required. One that gives undefined leaves the field unset. */
+  readonly fallback?: () => T | undefined;
   readonly doc: string;
 }
 
@@ -48,6 +48,11 @@ export function required<T>(name: string, type: Type<T>, doc: string): Field<T> 
 
 export function optional<T>(name: string, type: Type<T>, fallback: () => T, doc: string): Field<T> {
   return { name, type, fallback, doc };
+}
+
+/** A field that changes nothing unless it is written. */
+export function unset<T>(name: string, type: Type<T>, doc: string): Field<T> {
+  return { name, type, fallback: () => undefined, doc };
 }
 
 function scalar<T>(
@@ -200,8 +205,9 @@ export function message<M extends object>(title: string, doc: string, fields: Fi
       const present = new Set(entries.map((entry) => entry.name));
       for (const field of table) {
         if (present.has(field.name)) continue;
-        if (field.fallback) values.set(field.property, field.fallback());
-        else {
+        const fallback = field.fallback?.();
+        if (fallback !== undefined) values.set(field.property, fallback);
+        else if (!field.fallback) {
           place.reportName(`the field "${field.name}" is missing: expected ${field.type.expected}`);
           complete = false;
         }
@@ -221,21 +227,23 @@ export function message<M extends object>(title: string, doc: string, fields: Fi
 }
 
 function fieldShape(field: Field<unknown> & { readonly property: string }): FieldShape {
+  const fallback = field.fallback?.();
   return {
     name: field.name,
     proto: field.property.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
     type: field.type,
     required: field.fallback === undefined,
-    ...(field.fallback && { fallback: field.type.write(field.fallback()) }),
+    ...(fallback !== undefined && { fallback: field.type.write(fallback) }),
     doc: field.doc,
   };
 }
 
 /** The message that has every field's default; for types all of whose fields have one. */
 export function defaults<M extends object>(fields: Fields<M>): M {
-  return Object.fromEntries(
-    Object.entries<Field<unknown>>(fields).map(([property, field]) => [property, field.fallback?.()]),
-  ) as M;
+  const values = Object.entries<Field<unknown>>(fields).map(
+    ([property, field]) => [property, field.fallback?.()] as const,
+  );
+  return Object.fromEntries(values.filter(([, value]) => value !== undefined)) as M;
 }
 
 function names(fields: readonly { readonly name: string }[]): string {

@@ -1,14 +1,8 @@
 // A snapshot turned into what a request needs: a hostname finds its site, a path its route, a route its pool, each without a
 // search. Made once for each snapshot; requests pin the one that they were admitted under.
-import type {
-  CachePolicy,
-  Edge,
-  Location,
-  OriginTimeouts,
-  Snapshot,
-  Version,
-} from '../../proto/gen/meridian/v1/resources.ts';
+import type { Edge, Location, OriginTimeouts, Snapshot, Version } from '../../proto/gen/meridian/v1/resources.ts';
 import { LIMITS } from '../../proto/limits.ts';
+import { type CacheRules, compileCachePolicy } from './cache/policy.ts';
 
 export interface CompiledOrigin {
   readonly pool: string;
@@ -28,7 +22,7 @@ export interface CompiledPool {
 export interface CompiledRoute {
   readonly pathPrefix: string;
   readonly pool: CompiledPool;
-  readonly cache: CachePolicy;
+  readonly cache: CacheRules;
 }
 
 export interface CompiledSite {
@@ -66,7 +60,7 @@ export function compileSnapshot(snapshot: Snapshot, edgeName: string): CompiledS
     const routes = site.routes.map((route) => {
       const pool = pools.get(route.pool);
       if (!pool || !route.cache) throw new Error(`site "${site.name}" has a route without a pool or a cache policy`);
-      return { pathPrefix: route.pathPrefix, pool, cache: route.cache };
+      return { pathPrefix: route.pathPrefix, pool, cache: compileCachePolicy(route.cache) };
     });
     const compiled = { name: site.name, routes: routes.toSorted((a, b) => b.pathPrefix.length - a.pathPrefix.length) };
     for (const hostname of site.hostnames) {

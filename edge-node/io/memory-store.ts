@@ -46,6 +46,8 @@ function sizeOf(entry: Storable, head: StoredHead): number {
   let size = ENTRY_OVERHEAD + entry.body.length;
   size += entry.key.length + entry.host.length + entry.purgeTarget.length + head.variant.length;
   for (const text of head.fields) size += text.length + STRING_OVERHEAD;
+  for (const text of head.consumed) size += text.length + STRING_OVERHEAD;
+  for (const text of head.tags) size += text.length + STRING_OVERHEAD;
   for (const text of head.vary) size += text.length + STRING_OVERHEAD;
   return size;
 }

@@ -43,12 +43,17 @@ export class Exchange implements Settled {
   route: CompiledRoute | undefined = undefined;
   // lookUp
   requestClass: RequestClass | undefined = undefined;
+  /** What of the target chooses the answer on this route. An origin sees no more, so that nothing else gets into what is kept. */
+  target = '';
   key = '';
   /** What the answer is made from, when it comes from the cache. */
   entry: CacheEntry | undefined = undefined;
   /** What is stored but may not be served without asking the origin. */
   stale: CacheEntry | undefined = undefined;
+  /** It may be served when no origin can be reached, */
   staleAllowed = false;
+  /** ... when an origin answers with an error. */
+  staleOnError = false;
   forward: Forward = 'uri-miss';
   forwardDetail: CacheDetail | undefined = undefined;
   /** The conditions in the request to the origin are the cache's own. */

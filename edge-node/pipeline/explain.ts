@@ -8,7 +8,8 @@ import type { CacheExplanation, ClientPlace, Explanation, RankedOrigin } from '.
 import { HealthStatus } from '../../proto/gen/meridian/v1/health.ts';
 import { type CacheView, explainCache } from '../decide/cache/explain.ts';
 import { judge } from '../decide/cache/freshness.ts';
-import { cacheKey } from '../decide/cache/key.ts';
+import { cacheKey, purgeName } from '../decide/cache/key.ts';
+import { keyTarget } from '../decide/cache/policy.ts';
 import { classifyRequest } from '../decide/cache/request.ts';
 import { selectVariant } from '../decide/cache/vary.ts';
 import {
@@ -80,16 +81,18 @@ function explainStored(
 ): CacheExplanation {
   const scheme = /^https:/i.test(typed) ? 'https' : 'http';
   const ownPort = url.port === undefined || url.port === (scheme === 'https' ? 443 : 80);
-  const key = cacheKey(scheme, ownPort ? url.host : `${url.host}:${url.port}`, url.target);
+  const target = route.cache.key === undefined ? url.target : keyTarget(route.cache.key, url.target);
+  const key = cacheKey(scheme, ownPort ? url.host : `${url.host}:${url.port}`, target);
   const variants = world.cache.find(key);
   return { key, variants: variants.length, ...explainCache(view()) };
 
   function view(): CacheView {
-    const request = classifyRequest('GET', [], route.cache);
+    const request = classifyRequest('GET', [], route.cache, url.target);
     if (request.kind === 'bypass') return request;
     const entry = selectVariant(variants, []);
     if (!entry) return { kind: 'absent', variants: variants.length };
-    if (world.barrier.covers(entry.head.barrier, entry.host, entry.purgeTarget)) {
+    const names = [entry.purgeTarget, purgeName(url.host, url.target)];
+    if (names.some((name) => world.barrier.covers(entry.head.barrier, entry.host, name))) {
       return { kind: 'purged', head: entry.head, current: world.barrier.current };
     }
     return { kind: 'stored', head: entry.head, judgement: judge(entry.head, request.directives, world.clock.now()) };

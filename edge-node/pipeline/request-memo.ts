@@ -16,6 +16,8 @@ export interface KnownRequest {
   readonly site: CompiledSite;
   readonly route: CompiledRoute;
   readonly requestClass: RequestClass;
+  /** What of the target chooses the answer. */
+  readonly target: string;
   readonly key: string;
 }
 

@@ -1,31 +1,43 @@
-// Cache-Control (RFC 9111 section 5.2) of a request or a response, read once into flags and milliseconds. Tolerant of what
-// is harmless, and never more permissive than the text: a directive that restricts counts even with rubbish behind it, one
-// that permits only when it is well-formed, and a freshness that cannot be read is none.
+// Cache-Control (RFC 9111 section 5.2, with RFC 5861 and RFC 8246) of a request or a response, read once into flags and
+// milliseconds. Tolerant of what is harmless, and never more permissive than the text: a directive that restricts counts even
+// with rubbish behind it, one that permits only when it is well-formed, and a freshness that cannot be read is none.
+import { listMembers } from '../fields.ts';
 
 /** One shape for requests and responses; a directive that the other side defines is simply absent. Frozen. */
 export interface CacheControl {
   readonly noStore: boolean;
-  /** Also the qualified form `no-cache="field"`: validating the whole answer is allowed, and simpler. */
+  /** Unqualified, or with an argument that is no list of field names in quotes. */
   readonly noCache: boolean;
-  /** Also the qualified form `private="field"`, for the same reason. */
+  /** Of the qualified form `no-cache="x-a, x-b"`, lower case: fields that must not be reused without validation. */
+  readonly noCacheFields: readonly string[];
+  /** Unqualified, or with an argument that is no list of field names in quotes. */
   readonly private: boolean;
+  /** Of the qualified form `private="x-a"`, lower case: fields that a shared cache must not store. */
+  readonly privateFields: readonly string[];
   readonly public: boolean;
   readonly mustRevalidate: boolean;
   readonly proxyRevalidate: boolean;
   readonly mustUnderstand: boolean;
   readonly onlyIfCached: boolean;
-  /** Milliseconds, 0 ..= 2^31 seconds, each of the four; undefined when absent. */
+  /** RFC 8246: does not change while it is fresh. */
+  readonly immutable: boolean;
+  /** Milliseconds, 0 ..= 2^31 seconds, each of the six; undefined when absent. */
   readonly maxAgeMs: number | undefined;
   readonly sMaxAgeMs: number | undefined;
   readonly minFreshMs: number | undefined;
   /** Infinity for `max-stale` without an argument. */
   readonly maxStaleMs: number | undefined;
+  /** RFC 5861 sections 3 and 4. */
+  readonly staleWhileRevalidateMs: number | undefined;
+  readonly staleIfErrorMs: number | undefined;
 }
 
 type Mutable = { -readonly [Name in keyof CacheControl]: CacheControl[Name] };
 
 /** RFC 9111 section 1.2.2: what a delta-seconds too large to hold counts as. */
 const MAX_DELTA_MS = 2 ** 31 * 1000;
+
+const NO_FIELDS: readonly string[] = Object.freeze([]);
 
 const TOKEN = new Uint8Array(128);
 for (const character of "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz") {
@@ -36,29 +48,26 @@ function none(): Mutable {
   return {
     noStore: false,
     noCache: false,
+    noCacheFields: NO_FIELDS,
     private: false,
+    privateFields: NO_FIELDS,
     public: false,
     mustRevalidate: false,
     proxyRevalidate: false,
     mustUnderstand: false,
     onlyIfCached: false,
+    immutable: false,
     maxAgeMs: undefined,
     sMaxAgeMs: undefined,
     minFreshMs: undefined,
     maxStaleMs: undefined,
+    staleWhileRevalidateMs: undefined,
+    staleIfErrorMs: undefined,
   };
 }
 
 /** No directive at all. */
 export const NO_DIRECTIVES: CacheControl = Object.freeze(none());
-
-/** What browsers send on a reload, and the answers seen most: parsed once. */
-const COMMON: ReadonlyMap<string, CacheControl> = new Map(
-  ['no-cache', 'max-age=0', 'no-store', 'private', 'public, max-age=31536000, immutable'].map((value) => [
-    value,
-    parse(value),
-  ]),
-);
 
 /**
  * Reads a Cache-Control value, several lines already joined by commas. Names are case-insensitive; arguments are accepted
@@ -67,11 +76,18 @@ const COMMON: ReadonlyMap<string, CacheControl> = new Map(
  */
 export function parseCacheControl(value: string | undefined): CacheControl {
   if (value === undefined || value === '') return NO_DIRECTIVES;
-  return COMMON.get(value) ?? parse(value);
+  if (value === lastValue) return lastControl;
+  lastControl = COMMON.get(value) ?? parse(value);
+  lastValue = value;
+  return lastControl;
 }
 
+/** One response is read when it is judged and again when its head is made. */
+let lastValue = '';
+let lastControl = NO_DIRECTIVES;
+
 function parse(value: string): CacheControl {
-  const found = none();
+  const reader = new CacheControlReader();
   let at = 0;
   while (at < value.length) {
     const code = value.charCodeAt(at);
@@ -89,15 +105,16 @@ function parse(value: string): CacheControl {
       if (closing !== -1) argument = value.slice(at + 2, closing).replaceAll(/\\(.)/gs, '$1');
       const end = nextComma(value, closing === -1 ? at : closing);
       if (closing === -1) argument = value.slice(at + 1, end).trimEnd();
-      apply(found, name, argument, closing === -1 || value.slice(closing + 1, end).trim() === '');
+      const clean = closing === -1 || value.slice(closing + 1, end).trim() === '';
+      reader.add(name, argument, clean, closing !== -1);
       at = end;
     } else {
       const end = nextComma(value, at);
-      apply(found, name, undefined, value.slice(at, end).trim() === '');
+      reader.add(name, undefined, value.slice(at, end).trim() === '', false);
       at = end;
     }
   }
-  return Object.freeze(found);
+  return reader.control;
 }
 
 function nextComma(value: string, from: number): number {
@@ -114,48 +131,89 @@ function closingQuote(value: string, open: number): number {
   return -1;
 }
 
-function apply(found: Mutable, name: string, argument: string | undefined, clean: boolean): void {
-  switch (name) {
-    case 'no-store':
-      found.noStore = true;
-      break;
-    case 'no-cache':
-      found.noCache = true;
-      break;
-    case 'private':
-      found.private = true;
-      break;
-    case 'public':
-      if (clean && argument === undefined) found.public = true;
-      break;
-    case 'must-revalidate':
-      found.mustRevalidate = true;
-      break;
-    case 'proxy-revalidate':
-      found.proxyRevalidate = true;
-      break;
-    case 'must-understand':
-      if (clean && argument === undefined) found.mustUnderstand = true;
-      break;
-    case 'only-if-cached':
-      found.onlyIfCached = true;
-      break;
-    case 'max-age':
-      found.maxAgeMs = freshness(found.maxAgeMs, delta(argument, clean));
-      break;
-    case 's-maxage':
-      found.sMaxAgeMs = freshness(found.sMaxAgeMs, delta(argument, clean));
-      break;
-    case 'min-fresh':
-      found.minFreshMs = Math.max(found.minFreshMs ?? 0, delta(argument, clean) ?? MAX_DELTA_MS);
-      break;
-    case 'max-stale': {
-      const allowed = argument === undefined && clean ? Number.POSITIVE_INFINITY : (delta(argument, clean) ?? 0);
-      found.maxStaleMs = Math.min(found.maxStaleMs ?? Number.POSITIVE_INFINITY, allowed);
-      break;
-    }
-    default:
+/** Gathers directives, whatever syntax they were written in. */
+export class CacheControlReader {
+  readonly #found = none();
+
+  /** What was read so far, frozen. */
+  get control(): CacheControl {
+    return Object.freeze(this.#found);
   }
+
+  /**
+   * One directive. `name`: lower case. `argument`: undefined when there is none. `clean`: nothing else stands there;
+   * `quoted`: the argument was a quoted string.
+   */
+  add(name: string, argument: string | undefined, clean: boolean, quoted: boolean): void {
+    const found = this.#found;
+    switch (name) {
+      case 'no-store':
+        found.noStore = true;
+        break;
+      case 'no-cache': {
+        const names = clean && quoted ? fieldNames(argument) : undefined;
+        if (names) found.noCacheFields = [...found.noCacheFields, ...names];
+        else found.noCache = true;
+        break;
+      }
+      case 'private': {
+        const names = clean && quoted ? fieldNames(argument) : undefined;
+        if (names) found.privateFields = [...found.privateFields, ...names];
+        else found.private = true;
+        break;
+      }
+      case 'public':
+        if (clean && argument === undefined) found.public = true;
+        break;
+      case 'must-revalidate':
+        found.mustRevalidate = true;
+        break;
+      case 'proxy-revalidate':
+        found.proxyRevalidate = true;
+        break;
+      case 'must-understand':
+        if (clean && argument === undefined) found.mustUnderstand = true;
+        break;
+      case 'only-if-cached':
+        found.onlyIfCached = true;
+        break;
+      case 'immutable':
+        if (clean && argument === undefined) found.immutable = true;
+        break;
+      case 'max-age':
+        found.maxAgeMs = freshness(found.maxAgeMs, delta(argument, clean));
+        break;
+      case 's-maxage':
+        found.sMaxAgeMs = freshness(found.sMaxAgeMs, delta(argument, clean));
+        break;
+      case 'min-fresh':
+        found.minFreshMs = Math.max(found.minFreshMs ?? 0, delta(argument, clean) ?? MAX_DELTA_MS);
+        break;
+      case 'max-stale': {
+        const allowed = argument === undefined && clean ? Number.POSITIVE_INFINITY : (delta(argument, clean) ?? 0);
+        found.maxStaleMs = Math.min(found.maxStaleMs ?? Number.POSITIVE_INFINITY, allowed);
+        break;
+      }
+      case 'stale-while-revalidate':
+        found.staleWhileRevalidateMs = window(found.staleWhileRevalidateMs, delta(argument, clean));
+        break;
+      case 'stale-if-error':
+        found.staleIfErrorMs = window(found.staleIfErrorMs, delta(argument, clean));
+        break;
+      default:
+    }
+  }
+}
+
+/** A list of at least one field name, in lower case; undefined for anything else. */
+function fieldNames(argument: string | undefined): string[] | undefined {
+  const names = listMembers((argument ?? '').toLowerCase());
+  return names.length > 0 && names.every(isToken) ? names : undefined;
+}
+
+/** What permits stale answers: the shorter of two, and none where it cannot be read. */
+function window(before: number | undefined, now: number | undefined): number {
+  return Math.min(before ?? Number.POSITIVE_INFINITY, now ?? 0);
 }
 
 function freshness(before: number | undefined, now: number | undefined): number {
@@ -183,3 +241,11 @@ export function isToken(text: string): boolean {
   for (let i = 0; i < text.length; i += 1) if (TOKEN[text.charCodeAt(i)] !== 1) return false;
   return text !== '';
 }
+
+/** What browsers send on a reload, and the answers seen most: parsed once. */
+const COMMON: ReadonlyMap<string, CacheControl> = new Map(
+  ['no-cache', 'max-age=0', 'no-store', 'private', 'public, max-age=31536000, immutable'].map((value) => [
+    value,
+    parse(value),
+  ]),
+);

@@ -4,8 +4,11 @@ import type { StaleReason } from './freshness.ts';
 import type { BypassReason } from './request.ts';
 import type { SkipReason } from './storable.ts';
 
-/** RFC 9211 section 2.2: why the request went forward. */
-export type ForwardReason = 'bypass' | 'method' | 'uri-miss' | 'vary-miss' | 'request' | 'stale';
+/**
+ * RFC 9211 section 2.2: why the request went forward. `miss`: it cannot be told whether by URI or by Vary; `partial`: parts are
+ * stored, but not all that is asked for.
+ */
+export type ForwardReason = 'bypass' | 'method' | 'uri-miss' | 'vary-miss' | 'miss' | 'request' | 'stale' | 'partial';
 
 /** What `detail` may say: the name of a decision's reason, or what became of the request. */
 export type CacheDetail =
@@ -15,11 +18,19 @@ export type CacheDetail =
   | 'purged'
   | 'too-large'
   | 'stale-served'
+  | 'stale-while-revalidate'
+  | 'stale-if-error'
   | 'only-if-cached';
 
 export type CacheOutcome =
   /** Answered from the cache; `ttlMs` below 0: stale. */
-  | { readonly kind: 'hit'; readonly ttlMs: number; readonly detail?: CacheDetail | undefined }
+  | {
+      readonly kind: 'hit';
+      readonly ttlMs: number;
+      readonly detail?: CacheDetail | undefined;
+      /** For operators only: it tells how the key is made. */
+      readonly key?: string | undefined;
+    }
   | {
       readonly kind: 'forward';
       readonly reason: ForwardReason;
@@ -32,6 +43,7 @@ export type CacheOutcome =
       /** It shared another request's way to the origin. */
       readonly collapsed: boolean;
       readonly detail?: CacheDetail | undefined;
+      readonly key?: string | undefined;
     };
 
 /** The name under which the cache of `edge` appears. Throws a RangeError when that is not a structured-field token. */
@@ -45,16 +57,27 @@ export function cacheName(edge: string): string {
 export function cacheStatus(name: string, outcome: CacheOutcome): string {
   if (outcome.kind === 'hit') {
     const hit = `${name}; hit; ttl=${seconds(outcome.ttlMs)}`;
-    return outcome.detail === undefined ? hit : `${hit}; detail=${outcome.detail}`;
+    if (outcome.detail === undefined && outcome.key === undefined) return hit;
+    return hit + keyParameter(outcome.key) + (outcome.detail === undefined ? '' : `; detail=${outcome.detail}`);
   }
   let value = `${name}; fwd=${outcome.reason}`;
   if (outcome.status !== undefined) value += `; fwd-status=${outcome.status}`;
   if (outcome.stored) value += '; stored';
   if (outcome.collapsed) value += '; collapsed';
   if (outcome.ttlMs !== undefined) value += `; ttl=${seconds(outcome.ttlMs)}`;
+  value += keyParameter(outcome.key);
   if (outcome.detail !== undefined) value += `; detail=${outcome.detail}`;
   return value;
 }
+
+/** Section 2.7, as a structured-field string: what that cannot hold becomes a question mark. */
+function keyParameter(key: string | undefined): string {
+  if (key === undefined) return '';
+  const printable = key.slice(0, MAX_KEY_LENGTH).replace(/[^\x20-\x7e]/g, '?');
+  return `; key="${printable.replace(/["\\]/g, '\\$&')}"`;
+}
+
+const MAX_KEY_LENGTH = 1000;
 
 /** A structured-field integer: at most 15 digits (RFC 9651 section 3.3.1), and no lifetime comes near that. */
 function seconds(ms: number): number {
@@ -70,12 +93,14 @@ export function forwardReason(reason: StaleReason | BypassReason | 'purged'): Fo
       return 'request';
     case 'expired':
     case 'no-cache':
+    case 'clock-set-back':
       return 'stale';
     case 'purged':
       return 'uri-miss';
     case 'method':
       return 'method';
     case 'policy':
+    case 'bypass-rule':
     case 'has-request-body':
     case 'method-override':
     case 'upgrade':

@@ -1,19 +1,25 @@
 // What the cache keeps of a response, and the port behind which it is kept. Everything that a hit needs to know about a
 // stored response is worked out here, once, when it is stored: a hit adds the time since and compares numbers.
-import { combinedField, type FieldList, field } from '../fields.ts';
-import { type CacheControl, parseCacheControl } from './cache-control.ts';
-import { correctedInitialAgeMs } from './freshness.ts';
+import { type FieldList, field } from '../fields.ts';
+import type { CacheControl } from './cache-control.ts';
+import { correctedInitialAgeMs, neverStale, staleWindow } from './freshness.ts';
 import { formatHttpDate, parseHttpDate } from './http-date.ts';
+import type { LifetimeSource } from './lifetime.ts';
 import type { Preparation } from './prepared.ts';
-import type { LifetimeSource } from './storable.ts';
 import { storedFields } from './stored-fields.ts';
+import { consumedFields, parseTags, withoutConsumed } from './tags.ts';
+import { effectiveControl } from './targeted.ts';
 import { varyValues } from './vary.ts';
 
 /** A stored response without its body. Immutable: validation makes another. Times are Unix milliseconds. */
 export interface StoredHead {
   readonly status: number;
-  /** Without connection-specific fields and without Age, always with a valid Date. */
+  /** As a hit sends them: {@link storedFields} without `consumed`, always with a valid Date. */
   readonly fields: FieldList;
+  /** What the origin said to this cache alone (surrogate keys, targeted control): for the next validation. */
+  readonly consumed: FieldList;
+  /** Surrogate keys, sorted, each once. */
+  readonly tags: readonly string[];
   /** When the request to the origin was sent, and when the head of its answer arrived. */
   readonly requestedAt: number;
   readonly receivedAt: number;
@@ -26,12 +32,17 @@ export interface StoredHead {
   readonly variant: string;
   /** `PurgeBarrier.current` as it stood when the request to the origin was sent. */
   readonly barrier: number;
+  /** Of a targeted field where there is one, else of Cache-Control. */
   readonly control: CacheControl;
   readonly dateMs: number;
   /** RFC 9111 section 4.2.3: corrected_initial_age, milliseconds. */
   readonly initialAgeMs: number;
   /** RFC 9111 section 4.2.4: whether its directives forbid ever using it stale, even when no origin answers. */
   readonly neverStale: boolean;
+  /** RFC 5861: how long after it expired it may be used, milliseconds, 0: not: while it is being validated, */
+  readonly staleWhileRevalidateMs: number;
+  /** ... and when the origin answers with an error. */
+  readonly staleIfErrorMs: number;
   readonly etag: string | undefined;
   readonly lastModified: string | undefined;
   readonly lastModifiedMs: number | undefined;
@@ -49,13 +60,18 @@ export interface HeadInput {
   readonly lifetimeSource: LifetimeSource;
   readonly vary: readonly string[];
   readonly barrier: number;
+  /** The route's, for a response that states none and does not forbid it; absent: none. */
+  readonly staleWhileRevalidateMs?: number | undefined;
+  readonly staleIfErrorMs?: number | undefined;
 }
 
 /** The head to store; `lifetimeMs`, `lifetimeSource` and `vary` are those of `decideStore`. */
 export function makeHead(input: HeadInput): StoredHead {
   const { status, requestedAt, receivedAt, lifetimeMs, lifetimeSource, vary, barrier } = input;
-  const control = parseCacheControl(combinedField(input.fields, 'cache-control'));
-  const fields = storedFields(input.fields);
+  const { control } = effectiveControl(input.fields);
+  const kept = storedFields(input.fields, control);
+  const fields = withoutConsumed(kept).slice();
+  const tags = parseTags(kept);
   let dateMs = parseHttpDate(field(fields, 'date'), receivedAt);
   if (dateMs === undefined) {
     // RFC 9110 section 6.6.1: who keeps a response that has no (readable) Date gives it the time of receipt.
@@ -66,6 +82,8 @@ export function makeHead(input: HeadInput): StoredHead {
   return {
     status,
     fields,
+    consumed: consumedFields(kept),
+    tags: tags.kind === 'tags' ? tags.tags : [],
     requestedAt,
     receivedAt,
     lifetimeMs,
@@ -76,7 +94,9 @@ export function makeHead(input: HeadInput): StoredHead {
     control,
     dateMs,
     initialAgeMs: correctedInitialAgeMs(field(input.fields, 'age'), dateMs, requestedAt, receivedAt),
-    neverStale: control.noCache || control.mustRevalidate || control.proxyRevalidate || control.sMaxAgeMs !== undefined,
+    neverStale: neverStale(control),
+    staleWhileRevalidateMs: staleWindow(control, control.staleWhileRevalidateMs, input.staleWhileRevalidateMs),
+    staleIfErrorMs: staleWindow(control, control.staleIfErrorMs, input.staleIfErrorMs),
     etag: field(fields, 'etag'),
     lastModified,
     lastModifiedMs: parseHttpDate(lastModified, receivedAt),

@@ -1,8 +1,8 @@
 // How the cache would handle a request, in words for an operator: the rule's name and the arithmetic behind it.
 import type { StoredHead } from './entry.ts';
 import type { Judgement, StaleReason } from './freshness.ts';
+import type { LifetimeSource } from './lifetime.ts';
 import type { BypassReason } from './request.ts';
-import type { LifetimeSource } from './storable.ts';
 
 export type CacheView =
   | { readonly kind: 'bypass'; readonly reason: BypassReason }
@@ -68,11 +68,16 @@ const SOURCE: Readonly<Record<LifetimeSource, string>> = {
   'default-ttl': 'default_ttl_ms of the route',
   heuristic: 'a tenth of the age of Last-Modified',
   none: 'none stated',
+  'negative-ttl': 'negative_ttl_ms of the route',
+  'override-ttl': 'override_ttl_ms of the route',
+  'min-ttl': 'min_ttl_ms of the route',
+  'max-ttl': 'max_ttl_ms of the route',
 };
 
 const STALE: Readonly<Record<StaleReason, string>> = {
   expired: 'its lifetime has passed',
   'no-cache': 'no-cache in the response asks for validation before each use',
+  'clock-set-back': 'it was received later than the clock says it is',
   'request-no-cache': 'no-cache in the request asks for validation',
   'request-max-age': 'older than max-age in the request allows',
   'request-min-fresh': 'not fresh for as long as min-fresh in the request asks',
@@ -84,5 +89,6 @@ const BYPASS: Readonly<Record<BypassReason, string>> = {
   'has-request-body': 'a body is not part of the key',
   'method-override': 'the request asks for another method in a field',
   upgrade: 'the request is for a tunnel',
+  'bypass-rule': 'the route lets requests with this cookie, field or parameter past the cache',
   precondition: 'If-Match and If-Unmodified-Since are for an origin to judge',
 };

@@ -1,5 +1,5 @@
-// HTTP-date (RFC 9110 section 5.6.7): the three forms that a recipient must accept, and no other. What does not name a day
-// of the calendar is not a date.
+// HTTP-date (RFC 9110 section 5.6.7): the three forms that a recipient must accept, and no other; a cache takes them in any case
+// of letters (RFC 9111 section 4.2). What does not name a day of the calendar, or another zone than GMT, is not a date.
 
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 const DAYS = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat'];
@@ -14,6 +14,19 @@ const CYCLE_MS = 146_097 * 86_400_000;
  */
 export function parseHttpDate(value: string | undefined, now: number): number | undefined {
   if (value === undefined) return undefined;
+  const time = parseExact(value, now);
+  if (time !== undefined || value.length > MAX_LENGTH) return time;
+  const proper = value
+    .toLowerCase()
+    .replace('gmt', 'GMT')
+    .replace(/\b[a-z]/g, (letter) => letter.toUpperCase());
+  return proper === value ? undefined : parseExact(proper, now);
+}
+
+/** That of the longest form, `Wednesday, 06-Nov-94 08:49:37 GMT`. */
+const MAX_LENGTH = 33;
+
+function parseExact(value: string, now: number): number | undefined {
   // Sun, 06 Nov 1994 08:49:37 GMT
   if (value.length === 29 && value.startsWith(', ', 3) && value.endsWith(' GMT')) {
     if (!DAYS.includes(value.slice(0, 3)) || value[7] !== ' ' || value[11] !== ' ' || value[16] !== ' ')

@@ -6,11 +6,12 @@
 // number: count of n + 2; 0 is undefined; 1 is followed by n in decimal, as a string (fractions, negative numbers).
 // string: count of its length doubled, plus 1 if it holds characters above 0xff, each of which then takes two; the characters.
 // name:   its place in NAMES, or 0xff and a string.
-// record: key, variant, barrier, host and purge target (see `names`), status, source, directives, times, Vary, fields.
-import { field } from '../fields.ts';
+// record: key, variant, barrier, host and purge target (see `names`), status, source, directives, times, windows, tags, Vary,
+// fields, consumed fields.
+import { type FieldList, field } from '../fields.ts';
 import type { CacheControl } from './cache-control.ts';
 import type { Storable, StoredHead } from './entry.ts';
-import type { LifetimeSource } from './storable.ts';
+import { LIFETIME_SOURCES } from './lifetime.ts';
 
 /** Field names that take one character. Their order is part of the form, which never leaves the process. */
 const NAMES: readonly string[] = (
@@ -28,8 +29,6 @@ const NAMES: readonly string[] = (
 const CODES: ReadonlyMap<string, string> = new Map(NAMES.map((name, code) => [name, String.fromCharCode(code)]));
 const LITERAL = 0xff;
 
-const SOURCES: readonly LifetimeSource[] = ['s-maxage', 'max-age', 'expires', 'default-ttl', 'heuristic', 'none'];
-
 const FLAGS = [
   'noStore',
   'noCache',
@@ -39,6 +38,7 @@ const FLAGS = [
   'proxyRevalidate',
   'mustUnderstand',
   'onlyIfCached',
+  'immutable',
 ] as const satisfies readonly (keyof CacheControl)[];
 
 /** Different Cache-Control of which one object each is kept, so that entries share them. */
@@ -48,15 +48,25 @@ const MAX_CONTROLS = 1000;
 export function encodeRecord(entry: Omit<Storable, 'body'>): string {
   const { key, head } = entry;
   let text = string(key) + string(head.variant) + number(head.barrier) + names(entry);
-  text += number(head.status) + number(SOURCES.indexOf(head.lifetimeSource) * 2 + Number(head.neverStale));
+  text += number(head.status) + number(LIFETIME_SOURCES.indexOf(head.lifetimeSource) * 2 + Number(head.neverStale));
   text += directives(head.control);
   text += number(head.requestedAt) + number(head.receivedAt) + number(head.lifetimeMs);
   text += number(head.dateMs) + number(head.initialAgeMs) + number(head.lastModifiedMs);
-  text += count(head.vary.length);
-  for (const name of head.vary) text += fieldName(name);
-  text += count(head.fields.length >> 1);
-  for (let i = 0; i < head.fields.length; i += 2)
-    text += fieldName(head.fields[i] ?? '') + string(head.fields[i + 1] ?? '');
+  text += number(head.staleWhileRevalidateMs) + number(head.staleIfErrorMs);
+  text += count(head.tags.length);
+  for (const tag of head.tags) text += string(tag);
+  return text + nameList(head.vary) + fieldList(head.fields) + fieldList(head.consumed);
+}
+
+function nameList(names: readonly string[]): string {
+  let text = count(names.length);
+  for (const name of names) text += fieldName(name);
+  return text;
+}
+
+function fieldList(fields: FieldList): string {
+  let text = count(fields.length >> 1);
+  for (let i = 0; i < fields.length; i += 2) text += fieldName(fields[i] ?? '') + string(fields[i + 1] ?? '');
   return text;
 }
 
@@ -92,7 +102,9 @@ function directives(control: CacheControl): string {
   let flags = 0;
   for (let i = 0; i < FLAGS.length; i += 1) if (control[FLAGS[i] ?? 'noStore']) flags |= 1 << i;
   const { maxAgeMs, sMaxAgeMs, minFreshMs, maxStaleMs } = control;
-  return String.fromCharCode(flags) + number(maxAgeMs) + number(sMaxAgeMs) + number(minFreshMs) + number(maxStaleMs);
+  const text = count(flags) + number(maxAgeMs) + number(sMaxAgeMs) + number(minFreshMs) + number(maxStaleMs);
+  const windows = number(control.staleWhileRevalidateMs) + number(control.staleIfErrorMs);
+  return text + windows + nameList(control.noCacheFields) + nameList(control.privateFields);
 }
 
 /** Host and purge target: mostly parts of "scheme://host:port/path?query", so that their places are enough. */
@@ -155,20 +167,21 @@ export class RecordReader {
     const dateMs = this.#number() ?? 0;
     const initialAgeMs = this.#number() ?? 0;
     const lastModifiedMs = this.#number();
-    const vary = new Array<string>(this.#count());
-    for (let i = 0; i < vary.length; i += 1) vary[i] = this.#name();
-    const fields = new Array<string>(this.#count() * 2);
-    for (let i = 0; i < fields.length; i += 2) {
-      fields[i] = this.#name();
-      fields[i + 1] = this.#string();
-    }
+    const staleWhileRevalidateMs = this.#number() ?? 0;
+    const staleIfErrorMs = this.#number() ?? 0;
+    const tags = new Array<string>(this.#count());
+    for (let i = 0; i < tags.length; i += 1) tags[i] = this.#string();
+    const vary = this.#names();
+    const fields = this.#fields();
     return {
       status,
       fields,
+      consumed: this.#fields(),
+      tags,
       requestedAt,
       receivedAt,
       lifetimeMs,
-      lifetimeSource: SOURCES[source >> 1] ?? 'none',
+      lifetimeSource: LIFETIME_SOURCES[source >> 1] ?? 'none',
       vary,
       variant,
       barrier,
@@ -176,6 +189,8 @@ export class RecordReader {
       dateMs,
       initialAgeMs,
       neverStale: (source & 1) === 1,
+      staleWhileRevalidateMs,
+      staleIfErrorMs,
       etag: field(fields, 'etag'),
       lastModified: field(fields, 'last-modified'),
       lastModifiedMs,
@@ -236,14 +251,32 @@ export class RecordReader {
     return code === LITERAL ? this.#string() : (NAMES[code] ?? '');
   }
 
+  #names(): string[] {
+    const names = new Array<string>(this.#count());
+    for (let i = 0; i < names.length; i += 1) names[i] = this.#name();
+    return names;
+  }
+
+  #fields(): string[] {
+    const fields = new Array<string>(this.#count() * 2);
+    for (let i = 0; i < fields.length; i += 2) {
+      fields[i] = this.#name();
+      fields[i + 1] = this.#string();
+    }
+    return fields;
+  }
+
   #control(): CacheControl {
     const from = this.#at;
-    const flags = this.#text.charCodeAt(from);
-    this.#at += 1;
+    const flags = this.#count();
     const maxAgeMs = this.#number();
     const sMaxAgeMs = this.#number();
     const minFreshMs = this.#number();
     const maxStaleMs = this.#number();
+    const staleWhileRevalidateMs = this.#number();
+    const staleIfErrorMs = this.#number();
+    const noCacheFields = this.#names();
+    const privateFields = this.#names();
     const form = this.#text.slice(from, this.#at);
     const known = this.#controls.get(form);
     if (known) return known;
@@ -256,10 +289,15 @@ export class RecordReader {
       proxyRevalidate: (flags & 32) !== 0,
       mustUnderstand: (flags & 64) !== 0,
       onlyIfCached: (flags & 128) !== 0,
+      immutable: (flags & 256) !== 0,
       maxAgeMs,
       sMaxAgeMs,
       minFreshMs,
       maxStaleMs,
+      staleWhileRevalidateMs,
+      staleIfErrorMs,
+      noCacheFields,
+      privateFields,
     });
     if (this.#controls.size < MAX_CONTROLS) this.#controls.set(form, control);
     return control;

@@ -2,8 +2,9 @@
 import { combinedField, type FieldList } from '../fields.ts';
 import { WEBSOCKET } from '../upgrade.ts';
 import { type CacheControl, NO_DIRECTIVES, parseCacheControl } from './cache-control.ts';
+import { type BypassRules, isBypassed } from './policy.ts';
 
-export type BypassReason = 'policy' | 'method' | RequestBar | 'precondition';
+export type BypassReason = 'policy' | 'method' | RequestBar | 'precondition' | 'bypass-rule';
 
 /** What in a GET makes its answer depend on more than the key and Vary. */
 export type RequestBar = 'has-request-body' | 'method-override' | 'upgrade';
@@ -33,6 +34,7 @@ const BYPASS = Object.freeze({
   'method-override': bypass('method-override'),
   upgrade: bypass('upgrade'),
   precondition: bypass('precondition'),
+  'bypass-rule': bypass('bypass-rule'),
 });
 
 function lookup(range: boolean, conditional: boolean): RequestClass {
@@ -46,11 +48,13 @@ function bypass(reason: BypassReason): RequestClass {
 /**
  * GET and HEAD look up, HEAD among the stored answers to GET (RFC 9110 section 9.3.2). `fields`: names in lower case.
  * A precondition that only an origin can judge (If-Match, If-Unmodified-Since: RFC 9111 section 4.3.2) goes to the origin.
+ * `target`: canonical; only rules of the route look at it.
  */
 export function classifyRequest(
   method: string,
   fields: FieldList,
-  policy: { readonly enabled: boolean },
+  policy: { readonly enabled: boolean; readonly bypass?: BypassRules | undefined },
+  target = '',
 ): RequestClass {
   if (!policy.enabled) return BYPASS.policy;
   if (method !== 'GET' && method !== 'HEAD') return BYPASS.method;
@@ -81,6 +85,7 @@ export function classifyRequest(
   const bar = requestBar(fields);
   if (bar !== undefined) return BYPASS[bar];
   if (precondition) return BYPASS.precondition;
+  if (policy.bypass !== undefined && isBypassed(policy.bypass, fields, target)) return BYPASS['bypass-rule'];
   if (special) return { kind: 'lookup', directives: requestDirectives(fields), range, conditional };
   if (conditional) return range ? CONDITIONAL_RANGE : CONDITIONAL;
   return range ? RANGE : PLAIN;

@@ -1,14 +1,19 @@
-// Whether a response may be stored in a shared cache, and how long it is then fresh (RFC 9111 sections 3 and 4.2).
+// Whether a response may be stored in a shared cache (RFC 9111 section 3). For how long it is then fresh: lifetime.ts.
 import { combinedField, type FieldList, field } from '../fields.ts';
-import { type CacheControl, parseCacheControl } from './cache-control.ts';
-import { parseHttpDate } from './http-date.ts';
+import type { CacheControl } from './cache-control.ts';
+import { staleWindow } from './freshness.ts';
+import { freshnessLifetime, HEURISTICALLY_CACHEABLE, type LifetimeSource } from './lifetime.ts';
+import { type CacheRules, isBypassed } from './policy.ts';
 import { type RequestBar, requestBar, requestDirectives } from './request.ts';
-import { parseVary } from './vary.ts';
+import { parseTags } from './tags.ts';
+import { effectiveControl } from './targeted.ts';
+import { mergeVary, parseVary } from './vary.ts';
 
 export type SkipReason =
   | 'policy'
   | 'method'
   | RequestBar
+  | 'bypass-rule'
   | 'request-no-store'
   | 'partial'
   /** Not final, made for this request alone, or (without a word from the origin) not cacheable by default. */
@@ -19,9 +24,9 @@ export type SkipReason =
   | 'authorization'
   | 'set-cookie'
   | 'vary-star'
+  /** More surrogate keys than are kept, or one that is none: it could not be purged. */
+  | 'tags'
   | 'no-freshness-or-validator';
-
-export type LifetimeSource = 's-maxage' | 'max-age' | 'expires' | 'default-ttl' | 'heuristic' | 'none';
 
 export type StoreDecision =
   | {
@@ -31,6 +36,9 @@ export type StoreDecision =
       readonly lifetimeSource: LifetimeSource;
       /** Field names in lower case, sorted, each once. */
       readonly vary: readonly string[];
+      /** The route's windows (RFC 5861), where it has any. */
+      readonly staleWhileRevalidateMs?: number | undefined;
+      readonly staleIfErrorMs?: number | undefined;
     }
   | { readonly kind: 'skip'; readonly reason: SkipReason };
 
@@ -39,15 +47,13 @@ export interface StoreQuestion {
   readonly requestFields: FieldList;
   readonly status: number;
   readonly responseFields: FieldList;
-  /** `defaultTtlMs`: for a response that states no freshness; 0: the heuristic. */
-  readonly policy: { readonly enabled: boolean; readonly defaultTtlMs: number };
+  readonly policy: CacheRules;
+  /** Canonical target of the request, for rules that look at its query. */
+  readonly target?: string;
   /** Unix milliseconds. */
   readonly requestedAt: number;
   readonly receivedAt: number;
 }
-
-/** RFC 9110 section 15.1, without 206: parts are not stored. */
-const HEURISTICALLY_CACHEABLE: ReadonlySet<number> = new Set([200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501]);
 
 /** Whose requirements on caching are met here, for must-understand (RFC 9111 section 5.2.2.3). */
 const UNDERSTOOD: ReadonlySet<number> = new Set([
@@ -66,9 +72,6 @@ const UNDERSTOOD: ReadonlySet<number> = new Set([
 /** Answers to a condition, a range or a proxy's challenge: they depend on what is not in the key. */
 const NEVER_STORED: ReadonlySet<number> = new Set([304, 407, 412, 416, 417, 421, 425]);
 
-const HEURISTIC_FRACTION = 0.1;
-const HEURISTIC_MAX_MS = 86_400_000;
-
 /** RFC 9111 section 3: may this answer be stored, and for how long is it fresh? */
 export function decideStore(question: StoreQuestion): StoreDecision {
   const { method, requestFields, status, responseFields, policy } = question;
@@ -76,69 +79,58 @@ export function decideStore(question: StoreQuestion): StoreDecision {
   if (method !== 'GET') return skip('method');
   const bar = requestBar(requestFields);
   if (bar !== undefined) return skip(bar);
+  if (policy.bypass && isBypassed(policy.bypass, requestFields, question.target ?? '')) return skip('bypass-rule');
   if (requestDirectives(requestFields).noStore) return skip('request-no-store');
   if (status === 206) return skip('partial');
   if (status < 200 || status > 599 || NEVER_STORED.has(status)) return skip('status');
-  const control = parseCacheControl(combinedField(responseFields, 'cache-control'));
+  const { control, targeted } = effectiveControl(responseFields);
   const barred = barredFromSharing(control, status, requestFields, responseFields);
   if (barred !== undefined) return skip(barred);
   const vary = parseVary(combinedField(responseFields, 'vary'));
   if (vary === 'any') return skip('vary-star');
-  const lifetime = freshnessLifetime(control, question);
+  if (parseTags(responseFields).kind === 'refused') return skip('tags');
+  const lifetime = freshnessLifetime(control, targeted, question);
   if (lifetime === undefined) return skip('status');
-  const usableAsItIs = lifetime.lifetimeMs > 0 && !control.noCache;
-  if (!usableAsItIs && !hasValidator(responseFields)) return skip('no-freshness-or-validator');
-  return { kind: 'store', ...lifetime, vary };
+  if (!isOfUse(lifetime.lifetimeMs, control, question)) return skip('no-freshness-or-validator');
+  const { staleWhileRevalidateMs, staleIfErrorMs } = policy;
+  const windows = {
+    ...(staleWhileRevalidateMs !== undefined && { staleWhileRevalidateMs }),
+    ...(staleIfErrorMs !== undefined && { staleIfErrorMs }),
+  };
+  return { kind: 'store', ...lifetime, vary: mergeVary(vary, policy.key?.vary ?? []), ...windows };
 }
 
 function skip(reason: SkipReason): StoreDecision {
   return { kind: 'skip', reason };
 }
 
-function barredFromSharing(
+/** Why a shared cache may not keep this answer, if it may not; what sections 3 and 3.5 say of directives and Authorization. */
+export function barredFromSharing(
   control: CacheControl,
   status: number,
   requestFields: FieldList,
   responseFields: FieldList,
-): SkipReason | undefined {
+): 'must-understand' | 'no-store' | 'private' | 'set-cookie' | 'authorization' | undefined {
   // Section 5.2.2.3: who understands the status ignores the no-store that comes along for those who do not.
   if (control.mustUnderstand && !UNDERSTOOD.has(status)) return 'must-understand';
   if (control.noStore && !control.mustUnderstand) return 'no-store';
   if (control.private) return 'private';
-  // Stricter than section 7.3 asks: a cookie is for one client, whatever else the answer says.
-  if (field(responseFields, 'set-cookie') !== undefined) return 'set-cookie';
+  // Stricter than section 7.3 asks: a cookie is for one client, whatever else the answer says, unless it is not kept.
+  const cookieKept = !control.privateFields.includes('set-cookie') && !control.noCacheFields.includes('set-cookie');
+  if (cookieKept && field(responseFields, 'set-cookie') !== undefined) return 'set-cookie';
   // Section 3.5.
   const shared = control.public || control.mustRevalidate || control.sMaxAgeMs !== undefined;
   if (field(requestFields, 'authorization') !== undefined && !shared) return 'authorization';
   return undefined;
 }
 
-/**
- * RFC 9111 section 4.2.1, for a shared cache: s-maxage, else max-age, else Expires less Date, else the operator's default,
- * else the heuristic of section 4.2.2 (a tenth of the age of Last-Modified, at most a day). Undefined when the status is
- * not cacheable by default and the origin says nothing that makes it so.
- */
-function freshnessLifetime(
-  control: CacheControl,
-  { status, responseFields, policy, receivedAt }: StoreQuestion,
-): { lifetimeMs: number; lifetimeSource: LifetimeSource } | undefined {
-  if (control.sMaxAgeMs !== undefined) return { lifetimeMs: control.sMaxAgeMs, lifetimeSource: 's-maxage' };
-  if (control.maxAgeMs !== undefined) return { lifetimeMs: control.maxAgeMs, lifetimeSource: 'max-age' };
-  const date = parseHttpDate(field(responseFields, 'date'), receivedAt) ?? receivedAt;
-  const expires = field(responseFields, 'expires');
-  if (expires !== undefined) {
-    // Section 5.3: what cannot be read, such as "0", has expired already.
-    const expiry = parseHttpDate(expires, receivedAt) ?? date;
-    return { lifetimeMs: Math.max(0, expiry - date), lifetimeSource: 'expires' };
-  }
-  if (!HEURISTICALLY_CACHEABLE.has(status) && !control.public) return undefined;
-  if (policy.defaultTtlMs > 0) return { lifetimeMs: policy.defaultTtlMs, lifetimeSource: 'default-ttl' };
-  const modified = parseHttpDate(field(responseFields, 'last-modified'), receivedAt);
-  if (modified === undefined || modified >= date) return { lifetimeMs: 0, lifetimeSource: 'none' };
-  const lifetimeMs = Math.min(HEURISTIC_MAX_MS, Math.floor((date - modified) * HEURISTIC_FRACTION));
-  return { lifetimeMs, lifetimeSource: 'heuristic' };
-}
-
-function hasValidator(fields: FieldList): boolean {
-  return field(fields, 'etag') !== undefined || field(fields, 'last-modified') !== undefined;
+/** Fresh for a while, or to be validated, or of use while it is stale. */
+function isOfUse(lifetimeMs: number, control: CacheControl, { responseFields, policy }: StoreQuestion): boolean {
+  if (lifetimeMs > 0 && !control.noCache) return true;
+  if (field(responseFields, 'etag') !== undefined || field(responseFields, 'last-modified') !== undefined) return true;
+  const { staleWhileRevalidateMs, staleIfErrorMs } = control;
+  return (
+    staleWindow(control, staleWhileRevalidateMs, policy.staleWhileRevalidateMs) > 0 ||
+    staleWindow(control, staleIfErrorMs, policy.staleIfErrorMs) > 0
+  );
 }

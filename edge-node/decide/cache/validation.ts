@@ -14,6 +14,43 @@ export function conditionalFields(entry: StoredHead): string[] {
   return fields;
 }
 
+/** Tags that one question may name, and characters of all together: what is not named is asked for anew. */
+const MAX_TAGS = 20;
+const MAX_TAGS_LENGTH = 2000;
+
+/**
+ * The fields to send to validate whichever of `entries` is still current: all variants stored for a URL, when none of them was
+ * chosen (section 4.1). Entity tags only, as section 4.3.1 says for more than one; those received last first.
+ */
+export function conditionalFieldsOf(entries: readonly StoredHead[]): string[] {
+  const [only] = entries;
+  if (only !== undefined && entries.length === 1) return conditionalFields(only);
+  const tags = new Set<string>();
+  let length = 0;
+  for (const { etag } of entries.toSorted((a, b) => b.receivedAt - a.receivedAt)) {
+    if (etag === undefined || tags.has(etag)) continue;
+    length += etag.length + 2;
+    if (tags.size === MAX_TAGS || length > MAX_TAGS_LENGTH) break;
+    tags.add(etag);
+  }
+  return tags.size === 0 ? [] : ['if-none-match', [...tags].join(', ')];
+}
+
+/**
+ * Which of `candidates` a 304 makes current again (section 4.3.4): all that have its strong tag, or the most recent of those
+ * that its weak tag or its date names, or, where it names nothing, the only one.
+ */
+export function selectFor304<T extends { readonly head: StoredHead }>(
+  candidates: readonly T[],
+  fields304: FieldList,
+): readonly T[] {
+  const etag = field(fields304, 'etag');
+  if (etag === undefined && field(fields304, 'last-modified') === undefined && candidates.length > 1) return [];
+  const named = candidates.filter(({ head }) => speaksOf(fields304, head));
+  if (named.length <= 1 || (etag !== undefined && !etag.startsWith('W/'))) return named;
+  return named.toSorted((a, b) => b.head.dateMs - a.head.dateMs || b.head.receivedAt - a.head.receivedAt).slice(0, 1);
+}
+
 /**
  * Whether a request that `entry` answers is to be answered with 304: RFC 9110 section 13.2.2, steps 3 and 4. If-None-Match,
  * where there is one, decides alone. Conditions of an answer that is not successful count for nothing (section 13.2.1).

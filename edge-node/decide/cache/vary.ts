@@ -2,18 +2,8 @@
 import { combinedField, type FieldList, listMembers } from '../fields.ts';
 import { isToken } from './cache-control.ts';
 import type { CacheEntry } from './entry.ts';
-
-/** Lists (RFC 9110 section 5.6.1), in which white space around a comma means nothing. Others are compared as they are. */
-const LIST_FIELDS: ReadonlySet<string> = new Set([
-  'accept',
-  'accept-charset',
-  'accept-encoding',
-  'accept-language',
-  'accept-datetime',
-  'cache-control',
-  'prefer',
-  'te',
-]);
+import { normalised } from './negotiation.ts';
+import { COOKIE_PREFIX, combinedCookies, cookieValue } from './policy.ts';
 
 /** Names in lower case, sorted, each once; `any` for `*` and for what is not a list of field names. */
 export function parseVary(value: string | undefined): readonly string[] | 'any' {
@@ -28,46 +18,33 @@ export function parseVary(value: string | undefined): readonly string[] | 'any' 
 
 const NO_NAMES: readonly string[] = Object.freeze([]);
 
+/** Names that a response varies by, and those that the route adds (`KeyRules`), sorted, each once. */
+export function mergeVary(vary: readonly string[], ofRoute: readonly string[]): readonly string[] {
+  return ofRoute.length === 0 ? vary : [...new Set([...vary, ...ofRoute])].toSorted();
+}
+
 /**
  * The secondary key: one line for each name in `vary` with the request's value, normalised; the line of a field that the
- * request does not have differs from that of an empty one. '' when `vary` is empty.
+ * request does not have differs from that of an empty one. '' when `vary` is empty. A name may be that of one cookie.
  */
 export function varyValues(vary: readonly string[], requestFields: FieldList): string {
   let values = '';
   for (const name of vary) {
-    const value = combinedField(requestFields, name);
+    const value = selecting(name, requestFields);
     // A name holds no colon and neither part a line feed, so no two requests share a key by accident.
-    values += value === undefined ? `${name}\n` : `${name}:${normalised(name, value)}\n`;
+    values += value === undefined ? `${name}\n` : `${name}:${value}\n`;
   }
   return values;
 }
 
-function normalised(name: string, value: string): string {
-  if (!LIST_FIELDS.has(name)) return value.trim();
-  return isNormalList(value) ? value : listMembers(value).join(', ');
-}
-
-/** Whether `value` is already as normalising would leave it, as browsers send it; false also where that is hard to see. */
-function isNormalList(value: string): boolean {
-  // At the start, as behind ", ": a member has to begin.
-  let before = SPACE;
-  let beforeThat = COMMA;
-  for (let i = 0; i < value.length; i += 1) {
-    const code = value.charCodeAt(i);
-    if (code === QUOTE || code === TAB) return false;
-    if (code === COMMA && (before === SPACE || before === COMMA)) return false;
-    if (before === COMMA && code !== SPACE) return false;
-    if (code === SPACE && before === SPACE && beforeThat === COMMA) return false;
-    beforeThat = before;
-    before = code;
+function selecting(name: string, requestFields: FieldList): string | undefined {
+  if (name.startsWith(COOKIE_PREFIX)) {
+    const cookies = combinedCookies(requestFields);
+    return cookies === undefined ? undefined : cookieValue(cookies, name.slice(COOKIE_PREFIX.length));
   }
-  return value !== '' && before !== SPACE && before !== COMMA;
+  const value = combinedField(requestFields, name);
+  return value === undefined ? undefined : normalised(name, value);
 }
-
-const TAB = 0x09;
-const SPACE = 0x20;
-const QUOTE = 0x22;
-const COMMA = 0x2c;
 
 /** The entry that matches the request; of several the one with the most recent Date, then the one received last. */
 export function selectVariant(entries: readonly CacheEntry[], requestFields: FieldList): CacheEntry | undefined {

@@ -19,6 +19,7 @@ export const admit: StepFunction<'admit'> = (x, { ports, memo }) => {
     x.site = known.site;
     x.route = known.route;
     x.requestClass = known.requestClass;
+    x.target = known.target;
     x.key = known.key;
     return 'route';
   }

@@ -2,6 +2,7 @@
 // ledger.
 import { type CacheDetail, cacheStatus } from '../../decide/cache/cache-status.ts';
 import type { StoredHead } from '../../decide/cache/entry.ts';
+import { withoutConsumed } from '../../decide/cache/tags.ts';
 import { notModified, notModifiedFields } from '../../decide/cache/validation.ts';
 import { FAILURES, failureResponse } from '../../decide/errors.ts';
 import { FieldMemo } from '../../decide/field-memo.ts';
@@ -75,7 +76,7 @@ function forwardedFields(
     return known.out;
   }
   const cacheStatus = forwardedStatus(x, ports, status, head);
-  const out = Object.freeze([...fields, 'cache-status', cacheStatus]);
+  const out = Object.freeze([...withoutConsumed(fields), 'cache-status', cacheStatus]);
   if (!stored) labelled.keep(fields, { name, status, forward, detail, cacheStatus, out });
   x.cacheStatus = cacheStatus;
   return out;

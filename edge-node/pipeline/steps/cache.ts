@@ -1,9 +1,11 @@
 // lookUp, refresh, store: what the cache has for a request, and what it makes of an origin's answer.
-import { makeHead, type StoredHead } from '../../decide/cache/entry.ts';
+import { type CacheEntry, makeHead, type StoredHead } from '../../decide/cache/entry.ts';
 import { judge } from '../../decide/cache/freshness.ts';
+import { invalidatedKeys } from '../../decide/cache/invalidation.ts';
 import { cacheKey, purgeName } from '../../decide/cache/key.ts';
-import { refreshHead } from '../../decide/cache/refresh.ts';
-import { classifyRequest, invalidates, type RequestClass } from '../../decide/cache/request.ts';
+import { keyTarget } from '../../decide/cache/policy.ts';
+import { refreshHead, updateByHead } from '../../decide/cache/refresh.ts';
+import { classifyRequest, type RequestClass } from '../../decide/cache/request.ts';
 import { decideStore, type StoreDecision } from '../../decide/cache/storable.ts';
 import { hasConditions } from '../../decide/cache/validation.ts';
 import { selectVariant } from '../../decide/cache/vary.ts';
@@ -30,7 +32,13 @@ export const lookUp: StepFunction<'lookUp'> = (x, { ports, memo }) => {
     x.forward = variants.length === 0 ? 'uri-miss' : 'vary-miss';
     return directives.onlyIfCached ? notCached(x) : 'choose';
   }
-  if (ports.barrier.covers(entry.head.barrier, entry.host, entry.purgeTarget)) {
+  const { barrier } = entry.head;
+  const { host, target: asked } = required(x.admitted, 'admission');
+  // A purge names a URL as it is asked for, whatever of it counts on this route.
+  const purged =
+    ports.barrier.covers(barrier, entry.host, entry.purgeTarget) ||
+    (x.target !== asked && ports.barrier.covers(barrier, host, purgeName(host, asked)));
+  if (purged) {
     ports.cache.removeEntry(entry);
     x.forward = 'purged';
     return directives.onlyIfCached ? notCached(x) : 'choose';
@@ -44,20 +52,24 @@ export const lookUp: StepFunction<'lookUp'> = (x, { ports, memo }) => {
   }
   x.stale = entry;
   x.staleAllowed = judgement.mayServeStale;
+  x.staleOnError = judgement.mayServeOnError;
   x.forward = judgement.reason;
   return directives.onlyIfCached ? notCached(x) : 'choose';
 };
 
-/** The class of the request; its cache key is set. */
+/** The class of the request; its target and cache key are set. */
 function classify(x: Exchange, memo: RequestMemo): RequestClass {
   const { method, fields, scheme } = x.request;
   const admitted = required(x.admitted, 'admission');
   const site = required(x.site, 'site');
   const route = required(x.route, 'route');
-  const requestClass = classifyRequest(method, fields, route.cache);
-  const key = cacheKey(scheme, admitted.authority, admitted.target);
+  const requestClass = classifyRequest(method, fields, route.cache, admitted.target);
+  const target =
+    route.cache.key && requestClass.kind === 'lookup' ? keyTarget(route.cache.key, admitted.target) : admitted.target;
+  const key = cacheKey(scheme, admitted.authority, target);
+  x.target = target;
   x.key = key;
-  memo.keep(x.request, { admitted, site, route, requestClass, key });
+  memo.keep(x.request, { admitted, site, route, requestClass, target, key });
   return requestClass;
 }
 
@@ -109,13 +121,15 @@ export const store: StepFunction<'store'> = (x, { ports }) => {
     );
     return 'refuse';
   }
-  if (invalidates(x.request.method, answer.status)) ports.cache.remove(x.key);
+  invalidate(x, ports, answer);
+  if (x.request.method === 'HEAD' && x.stale) freshenByHead(x, ports, answer, x.stale);
   let decision = decideStore({
     method: x.request.method,
     requestFields: x.request.fields,
     status: answer.status,
     responseFields: answer.fields,
     policy: required(x.route, 'route').cache,
+    target: required(x.admitted, 'admission').target,
     requestedAt: answer.requestedAt,
     receivedAt: answer.receivedAt,
   });
@@ -134,6 +148,36 @@ export const store: StepFunction<'store'> = (x, { ports }) => {
   return 'respond';
 };
 
+/** RFC 9111 section 4.4. */
+function invalidate(x: Exchange, ports: Ports, answer: OriginAnswer): void {
+  const { method, scheme } = x.request;
+  const { authority, target } = required(x.admitted, 'admission');
+  const { status, fields } = answer;
+  const { key } = required(x.route, 'route').cache;
+  const keys = invalidatedKeys({ method, status, responseFields: fields, scheme, authority, target, key });
+  for (const name of keys) ports.cache.remove(name);
+}
+
+/** RFC 9111 section 4.3.5. */
+function freshenByHead(x: Exchange, ports: Ports, answer: OriginAnswer, stale: CacheEntry): void {
+  const { status, fields, requestedAt, receivedAt } = answer;
+  const requestFields = x.request.fields;
+  const decision = updateByHead({
+    entry: stale.head,
+    status,
+    fields,
+    bodyLength: stale.body.length,
+    requestFields,
+    policy: required(x.route, 'route').cache,
+    requestedAt,
+    receivedAt,
+    barrier: x.barrier,
+  });
+  const unkeyed = decision.kind === 'update' && variesBeyondKey(decision.head.vary, requestFields);
+  if (decision.kind === 'update' && !unkeyed) ports.cache.refresh(stale, decision.head);
+  else if (decision.kind !== 'keep') ports.cache.removeEntry(stale);
+}
+
 function headOf(x: Exchange, answer: OriginAnswer, decision: StoreDecision): StoredHead {
   const { status, fields, requestedAt, receivedAt } = answer;
   const common = { status, fields, requestFields: x.request.fields, requestedAt, receivedAt, barrier: x.barrier };
@@ -143,8 +187,8 @@ function headOf(x: Exchange, answer: OriginAnswer, decision: StoreDecision): Sto
 }
 
 function openWriter(x: Exchange, ports: Ports, head: StoredHead, length: number | undefined): void {
-  const { host, target } = required(x.admitted, 'admission');
-  const writer = ports.cache.begin({ key: x.key, host, purgeTarget: purgeName(host, target), head }, length);
+  const { host } = required(x.admitted, 'admission');
+  const writer = ports.cache.begin({ key: x.key, host, purgeTarget: purgeName(host, x.target), head }, length);
   if (!writer) {
     x.forwardDetail = 'too-large';
     return;

@@ -1,6 +1,8 @@
 // choose, fetch: which origin is asked, and the asking. A failure leads back to `choose` as long as the request may be sent
 // again and an origin is left that has not failed it.
 
+import type { CacheEntry } from '../../decide/cache/entry.ts';
+import { isOriginError } from '../../decide/cache/freshness.ts';
 import { conditionalFields } from '../../decide/cache/validation.ts';
 import { failure } from '../../decide/errors.ts';
 import type { FieldList } from '../../decide/fields.ts';
@@ -30,7 +32,7 @@ export const choose: StepFunction<'choose'> = (x, { ports }) => {
     const now = ports.clock.monotonic();
     const { up, lastResort } = candidates(ranked, (o) => ports.health.status(o.pool, o.name, now).status === 'up');
     if (up.length > 0) x.candidates = up.slice(0, MAX_ATTEMPTS);
-    else if (x.stale && x.staleAllowed) return serveStale(x);
+    else if (x.stale && (x.staleAllowed || x.staleOnError)) return serveStale(x);
     // Never nothing: what measures as down may yet answer.
     else x.candidates = lastResort ? [lastResort] : [];
   }
@@ -43,7 +45,7 @@ export const choose: StepFunction<'choose'> = (x, { ports }) => {
 
 export const fetch: StepFunction<'fetch'> = (x, engine) => {
   const { ports } = engine;
-  const { authority, target } = required(x.admitted, 'admission');
+  const { authority } = required(x.admitted, 'admission');
   const origin = required(x.origin, 'origin');
   // A part, or a head alone, is asked for as the client asked; only a whole answer is of use to the cache.
   const cacheable = x.request.method === 'GET' && x.requestClass?.kind === 'lookup' && !x.requestClass.range;
@@ -62,7 +64,7 @@ export const fetch: StepFunction<'fetch'> = (x, engine) => {
   const mayTunnel = x.requestClass?.kind === 'bypass' && x.client.switchProtocols !== undefined;
   const request = {
     method: x.request.method,
-    target,
+    target: x.target,
     fields,
     body: x.client.body,
     trailers: takesTrailers(x.request.fields),
@@ -115,6 +117,12 @@ class Fetch implements OriginHandler, TeeOwner {
 
   onHead(status: number, received: FieldList): void {
     const x = this.#x;
+    if (x.staleOnError && x.stale && isOriginError(status) && !this.#isPurged(x.stale)) {
+      this.#headSeen = true;
+      this.#tee?.abort();
+      this.#engine.resume(x, 'fetch', serveStale(x));
+      return;
+    }
     this.#answer(status, received);
     this.#engine.resume(x, 'fetch', status === 304 && x.revalidating ? 'refresh' : 'store');
   }
@@ -157,10 +165,13 @@ class Fetch implements OriginHandler, TeeOwner {
     else this.#engine.resume(x, 'fetch', this.#afterFailure(x, cause));
   }
 
+  #isPurged({ head, host, purgeTarget }: CacheEntry): boolean {
+    return this.#ports.barrier.covers(head.barrier, host, purgeTarget);
+  }
+
   #afterFailure(x: Exchange, cause: OriginFailure): Next<'fetch'> {
-    const { stale } = x;
     // A purge since the look-up ends its use: an origin must not be asked whether it is still good.
-    if (stale && this.#ports.barrier.covers(stale.head.barrier, stale.host, stale.purgeTarget)) x.stale = undefined;
+    if (x.stale && this.#isPurged(x.stale)) x.stale = undefined;
     const left = (x.candidates?.length ?? 0) - x.attempt;
     const decision = decideRetry(cause, x.request.method, x.client.body?.consumed === true, left);
     this.#ports.log.warn({ origin: x.origin?.name, detail: cause.detail, decision }, 'an origin failed a request');
@@ -171,7 +182,7 @@ class Fetch implements OriginHandler, TeeOwner {
       }
       return 'choose';
     }
-    if (x.stale && x.staleAllowed) return serveStale(x);
+    if (x.stale && (x.staleAllowed || x.staleOnError)) return serveStale(x);
     x.failure = failure(cause.code, cause.detail);
     return 'refuse';
   }

@@ -73,7 +73,9 @@ test('mutated examples never crash the reader, and what it accepts keeps its mea
     }
     accepted += 1;
     const snapshot = { version: undefined, ...loaded.resources };
-    assert.deepEqual(Snapshot.decode(Snapshot.encode(snapshot).finish()), snapshot, context);
+    // As JSON, in which a field that is not set is the same as one that is undefined.
+    const decoded = Snapshot.decode(Snapshot.encode(snapshot).finish());
+    assert.deepEqual(Snapshot.toJSON(decoded), Snapshot.toJSON(snapshot), context);
     const again = parseConfig([{ file: 'g.yaml', bytes: new TextEncoder().encode(toYaml(loaded.resources)) }], false);
     assert.equal(again.kind === 'loaded' && toYaml(again.resources), toYaml(loaded.resources), context);
     for (const problem of checkConsistency(loaded.resources)) {

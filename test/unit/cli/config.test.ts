@@ -89,6 +89,48 @@ edges:
   assert.deepEqual(edges, [{ name: 'lon', location: { latitude: 51, longitude: 0 }, trustedProxies: ['127.0.0.0/8'] }]);
 });
 
+const POLICY_ROUTES = `${POOL}sites:
+  demo:
+    hostnames: [demo.localhost]
+    routes:
+      - path: /
+        pool: cities
+        cache:
+`;
+
+test('a cache policy sets what is written, and prints no more than that', () => {
+  const text = `${POLICY_ROUTES}          minTtl: 10s
+          staleIfError: 0s
+          key: { query: [page, "q[]"], cookies: [theme] }
+          bypass: { headers: [x-preview] }
+`;
+  const loaded = resources(parse(text));
+  const policy = {
+    ...{ enabled: true, defaultTtlMs: 0, minTtlMs: 10_000, staleIfErrorMs: 0 },
+    key: { ignoreQuery: false, queryAllow: ['page', 'q[]'], sortQuery: false, cookies: ['theme'], headers: [] },
+    bypass: { cookies: [], headers: ['x-preview'], query: [] },
+  };
+  assert.deepEqual(loaded.sites[0]?.routes[0]?.cache, policy);
+  const printed = toYaml(loaded);
+  assert.ok(printed.includes('minTtl: 10s') && printed.includes('staleIfError: 0s') && !printed.includes('maxTtl'));
+  assert.deepEqual(resources(parse(printed)), loaded);
+});
+
+test('a cache policy that contradicts itself is refused, at the lines of it', () => {
+  const text = `${POLICY_ROUTES}          minTtl: 2m
+          maxTtl: 1m
+          key:
+            ignoreQuery: true
+            query: [page]
+            headers: [Cookie]
+`;
+  assert.deepEqual(problems(parse(text, true)), [
+    'a.yaml:12:19: sites.demo.routes[0].cache.minTtl: the floor of 120000 ms is above the ceiling of 60000 ms',
+    'a.yaml:16:20: sites.demo.routes[0].cache.key.query: a query that is ignored has no parameters to allow: give one of the two',
+    'a.yaml:17:23: sites.demo.routes[0].cache.key.headers[0]: expected the lower-case form "cookie"',
+  ]);
+});
+
 /** Each: what is wrong, the file, and every line that is said about it. */
 const WRONG: readonly (readonly [string, string, readonly string[]])[] = [
   [

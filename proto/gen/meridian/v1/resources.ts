@@ -41,6 +41,54 @@ export interface CachePolicy {
   enabled: boolean;
   /** Freshness of a storable response that states none itself, milliseconds; 0: the heuristic of RFC 9111 4.2.2. */
   defaultTtlMs: number;
+  /**
+   * All that follows may be absent, and then changes nothing. Durations are milliseconds, counted as an answer's own freshness
+   * is: from when it was made. None of them makes storable what the answer forbids to store, or usable without validation
+   * what no-cache says is not.
+   * Floor under the freshness that an answer below 400 states or is given.
+   */
+  minTtlMs?:
+    | number
+    | undefined;
+  /** Ceiling over any freshness. */
+  maxTtlMs?:
+    | number
+    | undefined;
+  /** In place of the freshness that an answer below 400 states. */
+  overrideTtlMs?:
+    | number
+    | undefined;
+  /** As default_ttl_ms, for an answer of 400 or above whose status is cacheable by default (RFC 9110 15.1). */
+  negativeTtlMs?:
+    | number
+    | undefined;
+  /** stale-while-revalidate and stale-if-error (RFC 5861) of an answer that states none. */
+  staleWhileRevalidateMs?: number | undefined;
+  staleIfErrorMs?: number | undefined;
+  key?: CacheKey | undefined;
+  bypass?: CacheBypass | undefined;
+}
+
+/** What of a request chooses among answers, beside scheme, host, port, path, query and what Vary names. */
+export interface CacheKey {
+  /** True: the query does not count, and no origin sees it. */
+  ignoreQuery: boolean;
+  /** Not empty: only these parameters count, and no origin sees others. Names as they stand in a canonical URL. */
+  queryAllow: string[];
+  /** True: parameters count in the order of their names, and an origin sees them so. */
+  sortQuery: boolean;
+  /** Names of cookies, and of header fields in lower case, whose values count. */
+  cookies: string[];
+  headers: string[];
+}
+
+/** A request that has one of these goes to an origin, and its answer is not stored. */
+export interface CacheBypass {
+  cookies: string[];
+  /** Lower case. */
+  headers: string[];
+  /** Names of parameters as they stand in a canonical URL. */
+  query: string[];
 }
 
 /** A set of origins that hold the same content. */
@@ -404,7 +452,18 @@ export const Route: MessageFns<Route> = {
 };
 
 function createBaseCachePolicy(): CachePolicy {
-  return { enabled: false, defaultTtlMs: 0 };
+  return {
+    enabled: false,
+    defaultTtlMs: 0,
+    minTtlMs: undefined,
+    maxTtlMs: undefined,
+    overrideTtlMs: undefined,
+    negativeTtlMs: undefined,
+    staleWhileRevalidateMs: undefined,
+    staleIfErrorMs: undefined,
+    key: undefined,
+    bypass: undefined,
+  };
 }
 
 export const CachePolicy: MessageFns<CachePolicy> = {
@@ -414,6 +473,30 @@ export const CachePolicy: MessageFns<CachePolicy> = {
     }
     if (message.defaultTtlMs !== 0) {
       writer.uint32(16).uint32(message.defaultTtlMs);
+    }
+    if (message.minTtlMs !== undefined) {
+      writer.uint32(24).uint32(message.minTtlMs);
+    }
+    if (message.maxTtlMs !== undefined) {
+      writer.uint32(32).uint32(message.maxTtlMs);
+    }
+    if (message.overrideTtlMs !== undefined) {
+      writer.uint32(40).uint32(message.overrideTtlMs);
+    }
+    if (message.negativeTtlMs !== undefined) {
+      writer.uint32(48).uint32(message.negativeTtlMs);
+    }
+    if (message.staleWhileRevalidateMs !== undefined) {
+      writer.uint32(56).uint32(message.staleWhileRevalidateMs);
+    }
+    if (message.staleIfErrorMs !== undefined) {
+      writer.uint32(64).uint32(message.staleIfErrorMs);
+    }
+    if (message.key !== undefined) {
+      CacheKey.encode(message.key, writer.uint32(74).fork()).join();
+    }
+    if (message.bypass !== undefined) {
+      CacheBypass.encode(message.bypass, writer.uint32(82).fork()).join();
     }
     return writer;
   },
@@ -447,6 +530,70 @@ export const CachePolicy: MessageFns<CachePolicy> = {
             message.defaultTtlMs = reader.uint32();
             continue;
           }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.minTtlMs = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.maxTtlMs = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.overrideTtlMs = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.negativeTtlMs = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.staleWhileRevalidateMs = reader.uint32();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.staleIfErrorMs = reader.uint32();
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.key = CacheKey.decode(reader, reader.uint32());
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.bypass = CacheBypass.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -467,6 +614,38 @@ export const CachePolicy: MessageFns<CachePolicy> = {
         : isSet(object.default_ttl_ms)
         ? globalThis.Number(object.default_ttl_ms)
         : 0,
+      minTtlMs: isSet(object.minTtlMs)
+        ? globalThis.Number(object.minTtlMs)
+        : isSet(object.min_ttl_ms)
+        ? globalThis.Number(object.min_ttl_ms)
+        : undefined,
+      maxTtlMs: isSet(object.maxTtlMs)
+        ? globalThis.Number(object.maxTtlMs)
+        : isSet(object.max_ttl_ms)
+        ? globalThis.Number(object.max_ttl_ms)
+        : undefined,
+      overrideTtlMs: isSet(object.overrideTtlMs)
+        ? globalThis.Number(object.overrideTtlMs)
+        : isSet(object.override_ttl_ms)
+        ? globalThis.Number(object.override_ttl_ms)
+        : undefined,
+      negativeTtlMs: isSet(object.negativeTtlMs)
+        ? globalThis.Number(object.negativeTtlMs)
+        : isSet(object.negative_ttl_ms)
+        ? globalThis.Number(object.negative_ttl_ms)
+        : undefined,
+      staleWhileRevalidateMs: isSet(object.staleWhileRevalidateMs)
+        ? globalThis.Number(object.staleWhileRevalidateMs)
+        : isSet(object.stale_while_revalidate_ms)
+        ? globalThis.Number(object.stale_while_revalidate_ms)
+        : undefined,
+      staleIfErrorMs: isSet(object.staleIfErrorMs)
+        ? globalThis.Number(object.staleIfErrorMs)
+        : isSet(object.stale_if_error_ms)
+        ? globalThis.Number(object.stale_if_error_ms)
+        : undefined,
+      key: isSet(object.key) ? CacheKey.fromJSON(object.key) : undefined,
+      bypass: isSet(object.bypass) ? CacheBypass.fromJSON(object.bypass) : undefined,
     };
   },
 
@@ -478,6 +657,30 @@ export const CachePolicy: MessageFns<CachePolicy> = {
     if (message.defaultTtlMs !== 0) {
       obj.defaultTtlMs = Math.round(message.defaultTtlMs);
     }
+    if (message.minTtlMs !== undefined) {
+      obj.minTtlMs = Math.round(message.minTtlMs);
+    }
+    if (message.maxTtlMs !== undefined) {
+      obj.maxTtlMs = Math.round(message.maxTtlMs);
+    }
+    if (message.overrideTtlMs !== undefined) {
+      obj.overrideTtlMs = Math.round(message.overrideTtlMs);
+    }
+    if (message.negativeTtlMs !== undefined) {
+      obj.negativeTtlMs = Math.round(message.negativeTtlMs);
+    }
+    if (message.staleWhileRevalidateMs !== undefined) {
+      obj.staleWhileRevalidateMs = Math.round(message.staleWhileRevalidateMs);
+    }
+    if (message.staleIfErrorMs !== undefined) {
+      obj.staleIfErrorMs = Math.round(message.staleIfErrorMs);
+    }
+    if (message.key !== undefined) {
+      obj.key = CacheKey.toJSON(message.key);
+    }
+    if (message.bypass !== undefined) {
+      obj.bypass = CacheBypass.toJSON(message.bypass);
+    }
     return obj;
   },
 
@@ -488,6 +691,262 @@ export const CachePolicy: MessageFns<CachePolicy> = {
     const message = createBaseCachePolicy();
     message.enabled = object.enabled ?? false;
     message.defaultTtlMs = object.defaultTtlMs ?? 0;
+    message.minTtlMs = object.minTtlMs ?? undefined;
+    message.maxTtlMs = object.maxTtlMs ?? undefined;
+    message.overrideTtlMs = object.overrideTtlMs ?? undefined;
+    message.negativeTtlMs = object.negativeTtlMs ?? undefined;
+    message.staleWhileRevalidateMs = object.staleWhileRevalidateMs ?? undefined;
+    message.staleIfErrorMs = object.staleIfErrorMs ?? undefined;
+    message.key = (object.key !== undefined && object.key !== null) ? CacheKey.fromPartial(object.key) : undefined;
+    message.bypass = (object.bypass !== undefined && object.bypass !== null)
+      ? CacheBypass.fromPartial(object.bypass)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseCacheKey(): CacheKey {
+  return { ignoreQuery: false, queryAllow: [], sortQuery: false, cookies: [], headers: [] };
+}
+
+export const CacheKey: MessageFns<CacheKey> = {
+  encode(message: CacheKey, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.ignoreQuery !== false) {
+      writer.uint32(8).bool(message.ignoreQuery);
+    }
+    for (const v of message.queryAllow) {
+      writer.uint32(18).string(v!);
+    }
+    if (message.sortQuery !== false) {
+      writer.uint32(24).bool(message.sortQuery);
+    }
+    for (const v of message.cookies) {
+      writer.uint32(34).string(v!);
+    }
+    for (const v of message.headers) {
+      writer.uint32(42).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CacheKey {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCacheKey();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.ignoreQuery = reader.bool();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.queryAllow.push(reader.string());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.sortQuery = reader.bool();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.cookies.push(reader.string());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.headers.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): CacheKey {
+    return {
+      ignoreQuery: isSet(object.ignoreQuery)
+        ? globalThis.Boolean(object.ignoreQuery)
+        : isSet(object.ignore_query)
+        ? globalThis.Boolean(object.ignore_query)
+        : false,
+      queryAllow: globalThis.Array.isArray(object?.queryAllow)
+        ? object.queryAllow.map((e: any) => globalThis.String(e))
+        : globalThis.Array.isArray(object?.query_allow)
+        ? object.query_allow.map((e: any) => globalThis.String(e))
+        : [],
+      sortQuery: isSet(object.sortQuery)
+        ? globalThis.Boolean(object.sortQuery)
+        : isSet(object.sort_query)
+        ? globalThis.Boolean(object.sort_query)
+        : false,
+      cookies: globalThis.Array.isArray(object?.cookies) ? object.cookies.map((e: any) => globalThis.String(e)) : [],
+      headers: globalThis.Array.isArray(object?.headers) ? object.headers.map((e: any) => globalThis.String(e)) : [],
+    };
+  },
+
+  toJSON(message: CacheKey): unknown {
+    const obj: any = {};
+    if (message.ignoreQuery !== false) {
+      obj.ignoreQuery = message.ignoreQuery;
+    }
+    if (message.queryAllow?.length) {
+      obj.queryAllow = message.queryAllow;
+    }
+    if (message.sortQuery !== false) {
+      obj.sortQuery = message.sortQuery;
+    }
+    if (message.cookies?.length) {
+      obj.cookies = message.cookies;
+    }
+    if (message.headers?.length) {
+      obj.headers = message.headers;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<CacheKey>): CacheKey {
+    return CacheKey.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CacheKey>): CacheKey {
+    const message = createBaseCacheKey();
+    message.ignoreQuery = object.ignoreQuery ?? false;
+    message.queryAllow = object.queryAllow?.map((e) => e) || [];
+    message.sortQuery = object.sortQuery ?? false;
+    message.cookies = object.cookies?.map((e) => e) || [];
+    message.headers = object.headers?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseCacheBypass(): CacheBypass {
+  return { cookies: [], headers: [], query: [] };
+}
+
+export const CacheBypass: MessageFns<CacheBypass> = {
+  encode(message: CacheBypass, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.cookies) {
+      writer.uint32(10).string(v!);
+    }
+    for (const v of message.headers) {
+      writer.uint32(18).string(v!);
+    }
+    for (const v of message.query) {
+      writer.uint32(26).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CacheBypass {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCacheBypass();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.cookies.push(reader.string());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.headers.push(reader.string());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.query.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): CacheBypass {
+    return {
+      cookies: globalThis.Array.isArray(object?.cookies) ? object.cookies.map((e: any) => globalThis.String(e)) : [],
+      headers: globalThis.Array.isArray(object?.headers) ? object.headers.map((e: any) => globalThis.String(e)) : [],
+      query: globalThis.Array.isArray(object?.query) ? object.query.map((e: any) => globalThis.String(e)) : [],
+    };
+  },
+
+  toJSON(message: CacheBypass): unknown {
+    const obj: any = {};
+    if (message.cookies?.length) {
+      obj.cookies = message.cookies;
+    }
+    if (message.headers?.length) {
+      obj.headers = message.headers;
+    }
+    if (message.query?.length) {
+      obj.query = message.query;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<CacheBypass>): CacheBypass {
+    return CacheBypass.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CacheBypass>): CacheBypass {
+    const message = createBaseCacheBypass();
+    message.cookies = object.cookies?.map((e) => e) || [];
+    message.headers = object.headers?.map((e) => e) || [];
+    message.query = object.query?.map((e) => e) || [];
     return message;
   },
 };

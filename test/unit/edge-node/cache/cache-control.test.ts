@@ -30,11 +30,12 @@ describe('5.2: the syntax', () => {
   });
 
   test('unknown directives are ignored, with any argument', () => {
-    reads('immutable, stale-if-error=60, ext="a, no-store", x=y', {});
+    reads('no-transform, s-max-age=60, ext="a, no-store", x=y', {});
   });
 
   test('every directive that the cache obeys is read', () => {
-    reads('public, private, proxy-revalidate, must-understand, only-if-cached', {
+    reads('public, private, proxy-revalidate, must-understand, only-if-cached, immutable', {
+      immutable: true,
       public: true,
       private: true,
       proxyRevalidate: true,
@@ -46,7 +47,7 @@ describe('5.2: the syntax', () => {
   test('common values are read once and give the same as any other', () => {
     assert.equal(parseCacheControl('no-cache'), parseCacheControl('no-cache'));
     reads('max-age=0', { maxAgeMs: 0 });
-    reads('public, max-age=31536000, immutable', { public: true, maxAgeMs: 31_536_000_000 });
+    reads('public, max-age=31536000, immutable', { public: true, maxAgeMs: 31_536_000_000, immutable: true });
   });
 
   test('what is read cannot be changed', () => {
@@ -61,9 +62,17 @@ describe('5.2.2: arguments', () => {
     reads('max-age="6\\0"', { maxAgeMs: 60_000 });
   });
 
-  test('the qualified forms of private and no-cache count as the unqualified ones', () => {
-    reads('private="x-user, set-cookie"', { private: true });
-    reads('no-cache="set-cookie"', { noCache: true });
+  test('the qualified forms of private and no-cache name fields, in lower case', () => {
+    reads('private="X-User, set-cookie"', { privateFields: ['x-user', 'set-cookie'] });
+    reads('no-cache="set-cookie", no-cache="x"', { noCacheFields: ['set-cookie', 'x'] });
+    reads('private="x", private', { private: true, privateFields: ['x'] });
+  });
+
+  test('without quotes, without names or with rubbish they count as the unqualified ones', () => {
+    for (const argument of ['x', '""', '" , "', '"a b"', '"x" y', '"x']) {
+      reads(`private=${argument}`, { private: true });
+      reads(`no-cache=${argument}`, { noCache: true });
+    }
   });
 
   test('commas and directives inside a quoted string do not count', () => {
@@ -113,6 +122,12 @@ describe('1.2.2 and 4.2.1: seconds', () => {
     reads('max-stale=x', { maxStaleMs: 0 });
   });
 
+  test('RFC 5861: of two windows for stale answers the shorter counts, and a broken one is none', () => {
+    reads('stale-while-revalidate=9, stale-while-revalidate=5', { staleWhileRevalidateMs: 5000 });
+    reads('stale-if-error="60"', { staleIfErrorMs: 60_000 });
+    reads('stale-if-error, stale-while-revalidate=x', { staleIfErrorMs: 0, staleWhileRevalidateMs: 0 });
+  });
+
   test('of two min-fresh the larger counts, and a broken one is met by nothing', () => {
     reads('min-fresh=5, min-fresh=9', { minFreshMs: 9000 });
     reads('min-fresh=0', { minFreshMs: 0 });
@@ -124,7 +139,15 @@ describe('1.2.2 and 4.2.1: seconds', () => {
 const DIRECTIVE = /[ \t,]*([!#$%&'*+.^_`|~0-9A-Za-z-]*)(?:="((?:[^"\\]|\\.)*)"|=([^,]*))?([^,]*)/sy;
 
 function plainly(value: string): CacheControl {
-  const read: Record<string, boolean | number | undefined> = { ...NO_DIRECTIVES };
+  const read: Record<string, boolean | number | readonly string[] | undefined> = { ...NO_DIRECTIVES };
+  const fieldNames = (text: string | undefined): string[] | undefined => {
+    const names = (text ?? '')
+      .toLowerCase()
+      .split(',')
+      .map((name) => name.trim())
+      .filter((name) => name !== '');
+    return names.length > 0 && names.every((name) => /^[!#$%&'*+.^_`|~0-9a-z-]+$/.test(name)) ? names : undefined;
+  };
   const seconds = (text: string | undefined) =>
     text !== undefined && /^\d+$/.test(text) ? Math.min(Number(text), 2 ** 31) * 1000 : undefined;
   DIRECTIVE.lastIndex = 0;
@@ -134,9 +157,17 @@ function plainly(value: string): CacheControl {
     const given = quoted?.replace(/\\(.)/gs, '$1') ?? bare?.trimEnd();
     const argument = clean ? given : undefined;
     const property = name.toLowerCase().replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
-    if (['noStore', 'noCache', 'private', 'mustRevalidate', 'proxyRevalidate', 'onlyIfCached'].includes(property)) {
+    if (['noStore', 'mustRevalidate', 'proxyRevalidate', 'onlyIfCached'].includes(property)) {
       read[property] = true;
-    } else if (['public', 'mustUnderstand'].includes(property)) {
+    } else if (property === 'private' || property === 'noCache') {
+      const names = clean && quoted !== undefined ? fieldNames(given) : undefined;
+      const at = property === 'private' ? 'privateFields' : 'noCacheFields';
+      if (names) read[at] = [...(read[at] as string[]), ...names];
+      else read[property] = true;
+    } else if (property === 'staleWhileRevalidate' || property === 'staleIfError') {
+      const before = Number(read[`${property}Ms`] ?? Number.POSITIVE_INFINITY);
+      read[`${property}Ms`] = Math.min(before, seconds(argument) ?? 0);
+    } else if (['public', 'mustUnderstand', 'immutable'].includes(property)) {
       if (clean && given === undefined) read[property] = true;
     } else if (property === 'maxAge' || property === 'sMaxage') {
       const at = property === 'maxAge' ? 'maxAgeMs' : 'sMaxAgeMs';
@@ -166,6 +197,7 @@ test('seeded fuzz: the scanner reads what the grammar says, and never throws', (
       'min-fresh',
       'must-revalidate',
     ],
+    ...['immutable', 'stale-if-error', 'stale-while-revalidate', '"x-a"', '"x, y"'],
     ...['proxy-revalidate', 'must-understand', 'only-if-cached', 'x', 'Max-Age', 'NO-STORE'],
     ...[
       '=',

@@ -5,6 +5,7 @@ import { parseCacheControl } from '../../../../edge-node/decide/cache/cache-cont
 import { cacheName, cacheStatus, forwardReason } from '../../../../edge-node/decide/cache/cache-status.ts';
 import { explainCache } from '../../../../edge-node/decide/cache/explain.ts';
 import { judge } from '../../../../edge-node/decide/cache/freshness.ts';
+import { parseList } from '../../../../edge-node/decide/structured-fields.ts';
 import { DATE, headOf, NOW } from './support.ts';
 
 const NAME = cacheName('london');
@@ -42,6 +43,47 @@ describe('2: the value', () => {
       }),
       'meridian-london; fwd=bypass; detail=policy',
     );
+  });
+  test('2.7: the key is a string, for those who are to see it', () => {
+    const key = 'http://a.example/x?q="1"\\\n\u20ac';
+    const text = cacheStatus(NAME, { kind: 'hit', ttlMs: 1000, detail: 'stale-served', key });
+    assert.equal(text, 'meridian-london; hit; ttl=1; key="http://a.example/x?q=\\"1\\"\\\\??"; detail=stale-served');
+    const forwarded = {
+      kind: 'forward',
+      reason: 'partial',
+      status: undefined,
+      stored: false,
+      collapsed: true,
+      key,
+    } as const;
+    const [member] = parseList(cacheStatus(NAME, forwarded)) ?? [];
+    assert.deepEqual([...(member?.parameters.keys() ?? [])], ['fwd', 'collapsed', 'key']);
+    assert.equal(member?.parameters.get('key')?.value, 'http://a.example/x?q="1"\\??');
+    assert.ok(cacheStatus(NAME, { kind: 'hit', ttlMs: 0, key: 'x'.repeat(10_000) }).length < 1100);
+  });
+  test('2: every value is a structured-field list with one member', () => {
+    for (const reason of [
+      'bypass',
+      'method',
+      'uri-miss',
+      'vary-miss',
+      'miss',
+      'request',
+      'stale',
+      'partial',
+    ] as const) {
+      const value = cacheStatus(NAME, {
+        kind: 'forward',
+        reason,
+        status: 304,
+        stored: true,
+        ttlMs: -1,
+        collapsed: true,
+      });
+      const [member, ...others] = parseList(value) ?? [];
+      assert.equal(others.length, 0);
+      assert.deepEqual(member?.parameters.get('fwd'), { kind: 'token', value: reason });
+    }
   });
   test('2.2: why a request went forward follows from the decision', () => {
     assert.equal(forwardReason('expired'), 'stale');

@@ -50,7 +50,8 @@ describe('4.2: freshness', () => {
   });
 
   test('stale from then on, and of use where no origin answers', () => {
-    assert.deepEqual(at(60_000), { kind: 'stale', reason: 'expired', ageMs: 60_000, ttlMs: 0, mayServeStale: true });
+    const uses = { mayServeStale: true, mayServeOnError: false, mayServeWhileRevalidating: false };
+    assert.deepEqual(at(60_000), { kind: 'stale', reason: 'expired', ageMs: 60_000, ttlMs: 0, ...uses });
   });
 
   test('what came with no freshness is stale at once', () => {
@@ -62,7 +63,8 @@ describe('4.2: freshness', () => {
 describe('5.2.2.4: no-cache in the response', () => {
   test('asks for validation before every use, without exception', () => {
     const head = headOf(['date', DATE, 'cache-control', 'no-cache, max-age=60', 'etag', '"a"']);
-    const expected = { kind: 'stale', reason: 'no-cache', ageMs: 0, ttlMs: 60_000, mayServeStale: false };
+    const uses = { mayServeStale: false, mayServeOnError: false, mayServeWhileRevalidating: false };
+    const expected = { kind: 'stale', reason: 'no-cache', ageMs: 0, ttlMs: 60_000, ...uses };
     assert.deepEqual(judge(head, NO_DIRECTIVES, NOW), expected);
     assert.deepEqual(judge(head, parseCacheControl('max-stale'), NOW), expected);
   });

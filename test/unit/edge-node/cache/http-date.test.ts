@@ -43,6 +43,18 @@ describe('5.6.7: the century of a two-digit year', () => {
   });
 });
 
+describe('RFC 9111 4.2: a cache matches dates in any case of letters', () => {
+  for (const value of [
+    'Sun, 06 Nov 1994 08:49:37 gmt',
+    'Sun, 06 NOV 1994 08:49:37 gMT',
+    'sun, 06 Nov 1994 08:49:37 GMT',
+    'SUNDAY, 06-nov-94 08:49:37 GMT',
+    'sun nov  6 08:49:37 1994',
+  ]) {
+    test(JSON.stringify(value), () => assert.equal(parseHttpDate(value, NOW), NOW));
+  }
+});
+
 describe('what is not a date', () => {
   const bad = [
     '',
@@ -51,9 +63,6 @@ describe('what is not a date', () => {
     'now',
     'Sun, 06 Nov 1994 08:49:37',
     'Sun, 06 Nov 1994 08:49:37 UTC',
-    'Sun, 06 Nov 1994 08:49:37 gmt',
-    'Sun, 06 nov 1994 08:49:37 GMT',
-    'sun, 06 Nov 1994 08:49:37 GMT',
     'Sun, 6 Nov 1994 08:49:37 GMT',
     'Sun, 06-Nov-1994 08:49:37 GMT',
     'Sun, 06 Nov 94 08:49:37 GMT',
@@ -111,9 +120,9 @@ const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', '
 const MONTH = `(?<month>${MONTHS.join('|')})`;
 const CLOCK = '(?<hour>[01]\\d|2[0-3]):(?<minute>[0-5]\\d):(?<second>[0-5]\\d|60)';
 const FORMS = [
-  new RegExp(`^${DAY}, (?<day>\\d\\d) ${MONTH} (?<year>\\d{4}) ${CLOCK} GMT$`),
-  new RegExp(`^${LONG_DAY}, (?<day>\\d\\d)-${MONTH}-(?<year>\\d\\d) ${CLOCK} GMT$`),
-  new RegExp(`^${DAY} ${MONTH} (?<day>\\d\\d| \\d) ${CLOCK} (?<year>\\d{4})$`),
+  new RegExp(`^${DAY}, (?<day>\\d\\d) ${MONTH} (?<year>\\d{4}) ${CLOCK} GMT$`, 'i'),
+  new RegExp(`^${LONG_DAY}, (?<day>\\d\\d)-${MONTH}-(?<year>\\d\\d) ${CLOCK} GMT$`, 'i'),
+  new RegExp(`^${DAY} ${MONTH} (?<day>\\d\\d| \\d) ${CLOCK} (?<year>\\d{4})$`, 'i'),
 ];
 
 /** As seen from NOW: two digits are a year up to NOW in 2044, else one of the 20th century. */
@@ -124,7 +133,11 @@ function plainly(value: string): number | undefined {
   const centuries = groups.year?.length === 2 ? [2000, 1900] : [0];
   for (const century of centuries) {
     const date = new Date(0);
-    date.setUTCFullYear(century + part('year'), MONTHS.indexOf(groups.month ?? ''), part('day'));
+    date.setUTCFullYear(
+      century + part('year'),
+      MONTHS.findIndex((name) => name.toLowerCase() === groups.month?.toLowerCase()),
+      part('day'),
+    );
     const exists = date.getUTCDate() === part('day');
     const time = date.setUTCHours(part('hour'), part('minute'), part('second'));
     if (exists && (century === 0 || time <= Date.UTC(2044, 10, 6, 8, 49, 37))) return time;
@@ -139,7 +152,7 @@ test('seeded fuzz: with characters changed it reads what grammar and calendar sa
     let value = pick(random, forms);
     for (let i = 1 + below(random, 2); i > 0; i -= 1) {
       const at = below(random, value.length);
-      const character = random.next() < 0.7 ? pick(random, [...'0123456789 :-,/']) : pick(random, MONTHS);
+      const character = random.next() < 0.7 ? pick(random, [...'0123456789 :-,/gmSOTu']) : pick(random, MONTHS);
       value = value.slice(0, at) + character + value.slice(at + below(random, 2) + character.length - 1);
     }
     assert.equal(parseHttpDate(value, NOW), plainly(value), value);

@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type HeadInput, makeHead, type Storable } from '../../../../edge-node/decide/cache/entry.ts';
 import { formatHttpDate } from '../../../../edge-node/decide/cache/http-date.ts';
+import { LIFETIME_SOURCES } from '../../../../edge-node/decide/cache/lifetime.ts';
 import { encodeRecord, RecordReader } from '../../../../edge-node/decide/cache/record.ts';
-import type { LifetimeSource } from '../../../../edge-node/decide/cache/storable.ts';
 import { type Random, seededRandom } from '../../../../infra/runtime/random.ts';
 import { below, DATE, NOW, named, pick } from './support.ts';
 
@@ -44,8 +44,9 @@ test('everything that a head may have', () => {
     'date',
     DATE,
     'cache-control',
-    'public, no-cache, max-age=60, s-maxage=0, must-revalidate, max-stale',
+    'public, no-cache, max-age=60, s-maxage=0, must-revalidate, max-stale, immutable, private="x-b, x-c", no-cache="x-d"',
   ];
+  fields.push('surrogate-key', 'b a', 'cdn-cache-control', '', 'x-b', '1');
   fields.push('etag', 'W/"x"', 'last-modified', DATE, 'x-unknown', 'abc', 'link', '<a>', 'link', '<b>', 'x-empty', '');
   fields.push('vary', 'accept, x-own', 'age', '30');
   const requestFields = ['accept', 'text/html', 'x-own', '1'];
@@ -53,6 +54,20 @@ test('everything that a head may have', () => {
   assert.equal(entry.head.control.maxStaleMs, Number.POSITIVE_INFINITY);
   assert.equal(entry.head.etag, 'W/"x"');
   assert.ok(entry.head.neverStale && entry.head.initialAgeMs >= 30_000);
+  assert.deepEqual(
+    [entry.head.tags, entry.head.consumed],
+    [
+      ['a', 'b'],
+      ['surrogate-key', 'b a'],
+    ],
+  );
+  same(new RecordReader(), entry);
+});
+
+test('how long it may be used while it is stale', () => {
+  const fields = ['date', DATE, 'cache-control', 'max-age=1, stale-while-revalidate=60'];
+  const entry = content({ fields, staleIfErrorMs: 5000 });
+  assert.deepEqual([entry.head.staleWhileRevalidateMs, entry.head.staleIfErrorMs], [60_000, 5000]);
   same(new RecordReader(), entry);
 });
 
@@ -144,8 +159,8 @@ const NAMES = [
   'x-é',
   'content-type',
   'age',
+  'surrogate-key',
 ];
-const SOURCES: LifetimeSource[] = ['s-maxage', 'max-age', 'expires', 'default-ttl', 'heuristic', 'none'];
 const DIRECTIVES = [
   'no-store',
   'no-cache',
@@ -155,6 +170,11 @@ const DIRECTIVES = [
   's-maxage=9',
   'min-fresh=1',
   'only-if-cached',
+  'immutable',
+  'stale-if-error=7',
+  'stale-while-revalidate=8',
+  'private="x-a"',
+  'no-cache="etag, x"',
 ];
 
 function value(random: Random): string {
@@ -179,7 +199,7 @@ test('seeded: heads of all kinds come out as they went in', () => {
       requestedAt,
       receivedAt: requestedAt + below(random, 5000),
       lifetimeMs: below(random, pick(random, [2, 1000, 2 ** 42])),
-      lifetimeSource: pick(random, SOURCES),
+      lifetimeSource: pick(random, LIFETIME_SOURCES),
       vary: pick(random, [[], ['accept'], ['accept', 'x-b']]),
       barrier: below(random, pick(random, [2, 1000, 2 ** 50])),
     };

@@ -26,6 +26,7 @@ const MADE: Omit<KnownRequest, 'request'> = {
   site,
   route,
   requestClass: { kind: 'bypass', reason: 'method' },
+  target: '/a',
   key: 'key',
 };
 

@@ -99,12 +99,40 @@ pipelineTest('a client may ask for what is fresh to be asked about', (world) => 
   }
 });
 
-pipelineTest('HEAD and parts of what has expired are asked for as they are, and leave it alone', (world) => {
+pipelineTest('HEAD of what has expired is asked for as it is, and makes what is stored fresh again', (world) => {
   storeAndExpire(world);
   world.request({ method: 'HEAD' });
-  const head = world.call();
-  assert.equal(head.field('if-none-match'), undefined);
-  head.head(200).end();
+  const call = world.call();
+  assert.equal(call.field('if-none-match'), undefined);
+  call.head(200, ['etag', '"v1"', 'content-length', '6', 'x-new', '1']).end();
+  const client = world.request();
+  assert.deepEqual([client.text, client.field('x-new'), client.cache], ['stored', '1', 'hit; ttl=60']);
+});
+
+pipelineTest('HEAD that speaks of something else ends what is stored, and one that failed does not', (world) => {
+  storeAndExpire(world);
+  world.request({ method: 'HEAD' });
+  world.call().head(404, ['etag', '"v2"']).end();
+  assert.equal(world.cache.stats().objects, 1);
+  world.request({ method: 'HEAD' });
+  world.call().head(200, ['etag', '"v2"']).end();
+  assert.equal(world.cache.stats().objects, 0);
+});
+
+pipelineTest('an origin’s error is not passed on where stale-if-error lets what is stored stand in', (world) => {
+  storeAndExpire(world, ['cache-control', 'max-age=60, stale-if-error=60']);
+  const client = world.request();
+  const call = world.call().head(503);
+  assert.deepEqual([client.status, client.text, call.aborted], [200, 'stored', true]);
+  assert.equal(client.cache, 'hit; ttl=-1; detail=stale-served');
+  world.clock.advance(60_000);
+  const later = world.request();
+  world.call().answer(503, 'busy', []);
+  assert.deepEqual([later.status, later.text], [503, 'busy']);
+});
+
+pipelineTest('parts of what has expired are asked for as they are, and leave it alone', (world) => {
+  storeAndExpire(world);
   world.request({ fields: ['range', 'bytes=0-1'] });
   const part = world.call();
   assert.equal(part.field('if-none-match'), undefined);

@@ -111,3 +111,16 @@ test('what the consistency check promises is not taken on trust', () => {
   }
   assert.throws(() => compileSnapshot(base, 'edge-2'), /does not declare edge "edge-2"/);
 });
+
+test('the cache policy of a route is made ready with it', () => {
+  const base = snapshotOf(1);
+  const key = { ignoreQuery: true, queryAllow: [], sortQuery: false, cookies: ['theme'], headers: [] };
+  const cache = { ...CACHE, minTtlMs: 5, key, bypass: { cookies: [], headers: ['x-preview'], query: [] } };
+  const sites = [{ name: 'demo', hostnames: ['demo.example'], routes: [{ pathPrefix: '/', pool: 'cities', cache }] }];
+  const site = findSite(compileSnapshot({ ...base, sites }, 'edge-1'), 'demo.example');
+  assert.deepEqual(site?.routes[0]?.cache, {
+    ...{ enabled: true, defaultTtlMs: 0, minTtlMs: 5 },
+    key: { query: 'none', sortQuery: false, vary: ['cookie;theme'] },
+    bypass: { cookies: [], headers: ['x-preview'], query: [] },
+  });
+});

@@ -1,0 +1,82 @@
+// What an unsafe request makes invalid (RFC 9111 section 4.4), and what was requested too early to be kept after that.
+import { canonicalUrl } from '../../../proto/canonical-url.ts';
+import { type FieldList, field } from '../fields.ts';
+import { cacheKey } from './key.ts';
+import { type KeyRules, keyTarget } from './policy.ts';
+import { invalidates } from './request.ts';
+
+export interface InvalidationQuestion {
+  readonly method: string;
+  /** Of the answer. */
+  readonly status: number;
+  readonly responseFields: FieldList;
+  readonly scheme: 'http' | 'https';
+  /** As `cacheKey` takes it. */
+  readonly authority: string;
+  /** Canonical path and query. */
+  readonly target: string;
+  /** Of the route. */
+  readonly key?: KeyRules | undefined;
+}
+
+/**
+ * The keys of which everything stored is to be removed, that of the target first: it, and what Location and Content-Location
+ * name on the same origin (scheme, host and port), never elsewhere. Empty when the answer invalidates nothing.
+ */
+export function invalidatedKeys(question: InvalidationQuestion): readonly string[] {
+  const { method, status, responseFields, scheme, authority, target, key } = question;
+  if (!invalidates(method, status)) return NOTHING;
+  const named = (path: string): string => cacheKey(scheme, authority, key ? keyTarget(key, path) : path);
+  const keys = new Set([named(target)]);
+  for (const name of ['location', 'content-location']) {
+    const value = field(responseFields, name);
+    const resolved = value === undefined ? undefined : onSameOrigin(value, scheme, authority, target);
+    if (resolved !== undefined) keys.add(named(resolved));
+  }
+  return [...keys];
+}
+
+const NOTHING: readonly string[] = Object.freeze([]);
+
+/** The canonical target that `reference` means; undefined when that is not one, or on another origin. */
+function onSameOrigin(reference: string, scheme: string, authority: string, target: string): string | undefined {
+  const base = `${scheme}://${authority}`;
+  if (!URL.canParse(reference, base + target)) return undefined;
+  const { href, protocol, host } = new URL(reference, base + target);
+  if (protocol !== `${scheme}:` || host !== new URL(base).host) return undefined;
+  const canonical = canonicalUrl(href);
+  return canonical.kind === 'url' ? canonical.target : undefined;
+}
+
+/**
+ * When keys were made invalid: a fill that was requested before that must not be stored after it, or it would bring back what
+ * was removed. Bounded: the oldest notes fold into a moment before which nothing may have been requested, whatever its key.
+ */
+export class InvalidationLog {
+  readonly #limit: number;
+  /** In the order of the moments. */
+  readonly #moments = new Map<string, number>();
+  #floor = Number.NEGATIVE_INFINITY;
+
+  /** `limit`: keys remembered, at least 1. */
+  constructor(limit = 10_000) {
+    this.#limit = limit;
+  }
+
+  /** `key` is invalid from `now` (Unix milliseconds) on: when the answer to the unsafe request came. */
+  note(key: string, now: number): void {
+    this.#moments.delete(key);
+    this.#moments.set(key, now);
+    if (this.#moments.size <= this.#limit) return;
+    for (const [oldest, moment] of this.#moments) {
+      this.#moments.delete(oldest);
+      this.#floor = Math.max(this.#floor, moment);
+      break;
+    }
+  }
+
+  /** Whether what was requested from an origin at `requestedAt` (Unix milliseconds) may no more be stored under `key`. */
+  bars(key: string, requestedAt: number): boolean {
+    return requestedAt <= this.#floor || requestedAt <= (this.#moments.get(key) ?? Number.NEGATIVE_INFINITY);
+  }
+}
