@@ -211,6 +211,16 @@ export type BodyFraming =
  * received. A coding other than `chunked` would reach the client undone and unnamed (RFC 9112 section 6.1).
  */
 export function responseFraming(fields: FieldList): BodyFraming {
+  const known = framings.find(fields);
+  if (known !== undefined) return known;
+  const framing = readFraming(fields);
+  framings.keep(fields, framing);
+  return framing;
+}
+
+const framings = new FieldMemo<BodyFraming>();
+
+function readFraming(fields: FieldList): BodyFraming {
   const coding = combinedField(fields, 'transfer-encoding');
   if (coding !== undefined && coding.toLowerCase() !== 'chunked') {
     return { kind: 'malformed', detail: `Transfer-Encoding "${coding.slice(0, 40)}"` };

@@ -8,9 +8,21 @@ const MEASURED_PER_POOL = 2_000;
 
 export class OriginOrder {
   readonly #measured = new WeakMap<CompiledPool, Map<string, Measured<CompiledOrigin>>>();
+  /** What was asked for last: one client mostly asks again, and many are in one place. */
+  #last:
+    | { readonly pool: CompiledPool; readonly from: Location; readonly measured: Measured<CompiledOrigin> }
+    | undefined;
 
   /** All origins of the pool, nearest first; ties by weight with `draw`, uniform in [0, 1). */
   ranked(pool: CompiledPool, from: Location, draw: number): readonly Ranked<CompiledOrigin>[] {
+    const last = this.#last;
+    if (last?.pool === pool && last.from === from) return drawOrder(last.measured, draw);
+    const measured = this.#measure(pool, from);
+    this.#last = { pool, from, measured };
+    return drawOrder(measured, draw);
+  }
+
+  #measure(pool: CompiledPool, from: Location): Measured<CompiledOrigin> {
     let places = this.#measured.get(pool);
     if (!places) {
       places = new Map();
@@ -24,7 +36,7 @@ export class OriginOrder {
       if (oldest !== undefined) places.delete(oldest);
       places.set(key, measured);
     }
-    return drawOrder(measured, draw);
+    return measured;
   }
 }
 

@@ -41,6 +41,7 @@ const CODES = {
   'status-line-malformed': 'origin-malformed',
   'status-out-of-range': 'origin-malformed',
   'body-where-none-may-be': 'origin-malformed',
+  'informational-alone': 'origin-malformed',
 } as const satisfies Readonly<Record<string, FailureCode>>;
 
 export type RefusalReason = keyof typeof CODES;

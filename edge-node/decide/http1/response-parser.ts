@@ -151,6 +151,8 @@ function respond(
   // RFC 9112 section 6.1: framing that nobody knows to be right.
   if (minor === 0 && chunked) return refused('transfer-encoding-in-1.0');
   const informational = status < 200;
+  // RFC 9110 section 15.2: HTTP/1.0 has none. An origin that ends with it means something else.
+  if (informational && (minor === 0 || section.close)) return refused('informational-alone');
   // The same section: neither may be there. A length of 0 is a common slip, and cannot be misread.
   if ((informational || status === 204) && (chunked || (contentLength ?? 0) > 0)) {
     return refused('body-where-none-may-be');

@@ -306,9 +306,9 @@ export class OriginConnection implements CallCarrier, SocketEvents {
         at = outcome.to;
         continue;
       }
-      if (outcome.kind === 'refused') return this.#refuse(outcome.reason);
       if (packed > from && call !== undefined) this.#reads.deliver(from, packed, call.handler);
       if (this.#call !== call) return end;
+      if (outcome.kind === 'refused') return this.#refuse(outcome.reason);
       if (outcome.kind === 'incomplete') return this.#reads.keep(outcome.next);
       this.#complete(outcome.trailers, outcome.next < end);
       return end;

@@ -1,85 +1,20 @@
 // Requests to origins that do all that an origin must not: what the failure is called, in which phase it came, and that
 // waiting is bounded.
 import assert from 'node:assert/strict';
-import { createServer, type Socket } from 'node:net';
 import { after, test } from 'node:test';
 import { type CompiledOrigin, compileSnapshot } from '../../../edge-node/decide/compile.ts';
-import { type FieldList, field } from '../../../edge-node/decide/fields.ts';
-import type { OriginFailure } from '../../../edge-node/decide/retry.ts';
+import { field } from '../../../edge-node/decide/fields.ts';
 import { guardedLookup } from '../../../edge-node/io/guarded-lookup.ts';
 import { OriginClient } from '../../../edge-node/io/origin/client.ts';
 import { connector } from '../../../edge-node/io/origin/connector.ts';
-import type { OriginCall, OriginHandler, OriginRequest, RequestBody } from '../../../edge-node/ports.ts';
+import type { OriginCall, OriginRequest } from '../../../edge-node/ports.ts';
 import { systemClock } from '../../../infra/runtime/clock.ts';
+import { Body, Recorder, rawOrigin } from '../../support/origin-calls.ts';
 import { poolOf, snapshotOf } from '../../support/snapshots.ts';
 import { until } from '../../support/until.ts';
 
 const GET: OriginRequest = { method: 'GET', target: '/', fields: ['host', 'demo.example'], body: undefined };
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello';
-
-interface RawOrigin {
-  readonly address: string;
-  readonly sockets: Socket[];
-  /** Everything received, of all connections. */
-  text: string;
-}
-
-/** `answer` is called with each piece that arrives. */
-async function rawOrigin(answer: (socket: Socket, text: string) => void): Promise<RawOrigin> {
-  const sockets: Socket[] = [];
-  const raw: RawOrigin = { address: '', sockets, text: '' };
-  const server = createServer((socket) => {
-    sockets.push(socket);
-    socket.on('error', () => undefined);
-    socket.on('data', (chunk) => {
-      raw.text += chunk.toString('latin1');
-      answer(socket, chunk.toString('latin1'));
-    });
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  after(() => {
-    server.close();
-    for (const socket of sockets) socket.destroy();
-  });
-  const address = server.address();
-  assert.ok(typeof address === 'object' && address !== null);
-  return Object.assign(raw, { address: `http://127.0.0.1:${address.port}` });
-}
-
-/** Notes what a call says. */
-class Recorder implements OriginHandler {
-  readonly events: string[] = [];
-  fields: FieldList = [];
-  body = '';
-  failure: OriginFailure | undefined;
-
-  onInformation(status: number): void {
-    this.events.push(String(status));
-  }
-
-  onHead(status: number, fields: FieldList): void {
-    this.events.push(String(status));
-    this.fields = fields;
-  }
-
-  onData(chunk: Buffer): void {
-    this.body += chunk.toString('latin1');
-  }
-
-  onEnd(): void {
-    this.events.push('end');
-  }
-
-  onFailure(failure: OriginFailure): void {
-    this.failure = failure;
-    this.events.push(`${failure.phase} ${failure.code}`);
-  }
-
-  async over(): Promise<string[]> {
-    await until('the end of the call', () => this.failure !== undefined || this.events.includes('end'));
-    return this.events;
-  }
-}
 
 interface Setup {
   readonly client: OriginClient;
@@ -117,21 +52,6 @@ async function outcome(bytes: string, then: 'close' | 'keep' = 'keep'): Promise<
   return await setUp(raw.address).send().recorder.over();
 }
 
-class Body implements RequestBody {
-  readonly length = undefined;
-  consumed = false;
-  readonly #pieces: readonly string[];
-
-  constructor(...pieces: readonly string[]) {
-    this.#pieces = pieces;
-  }
-
-  async *chunks(): AsyncIterable<Uint8Array> {
-    this.consumed = true;
-    for (const piece of this.#pieces) yield Buffer.from(piece);
-  }
-}
-
 test('an answer comes as it was sent, and the connection serves the next request', async () => {
   const raw = await rawOrigin((socket) =>
     socket.write('HTTP/1.1 200 OK\r\nX-A: \xe9\r\nContent-Length: 5\r\n\r\nhello', 'latin1'),
@@ -153,7 +73,7 @@ test('informational answers come before the final one', async () => {
 test('an origin that is not there fails the connection, and leaves the body alone', async () => {
   const raw = await rawOrigin(() => undefined);
   const { send } = setUp(raw.address.replace(/\d+$/, '1'));
-  const body = new Body('hello');
+  const body = Body.of('hello');
   const { recorder } = send({ ...GET, method: 'POST', body });
   assert.deepEqual(await recorder.over(), ['connect origin-unreachable']);
   assert.match(recorder.failure?.detail ?? '', /ECONNREFUSED.*cities\/london/);
