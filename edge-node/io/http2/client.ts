@@ -2,9 +2,9 @@
 import type { RequestHead } from '../../decide/admit.ts';
 import { type FailureCode, failureResponse } from '../../decide/errors.ts';
 import type { FieldList } from '../../decide/fields.ts';
-import { CODE, type Code, FLAG, FRAME, FRAME_MAX } from '../../decide/http2/codes.ts';
+import { CODE, type Code, FRAME_MAX } from '../../decide/http2/codes.ts';
 import { ReceiveWindow, widened } from '../../decide/http2/flow.ts';
-import { frameHead, headersFrames, windowUpdateFrame } from '../../decide/http2/frame-writer.ts';
+import { windowUpdateFrame } from '../../decide/http2/frame-writer.ts';
 import type { ReadRequest } from '../../decide/http2/request-reader.ts';
 import { fieldLines, responseBlock } from '../../decide/http2/response-block.ts';
 import type { ClientPort } from '../../ports.ts';
@@ -18,8 +18,6 @@ export interface StreamOwner {
   readonly output: Output;
   /** The value of Date. */
   date(): string;
-  /** `block` is the next to be sent; returned as it has to go out. */
-  nextBlock(block: string): string;
   /** The answer has left, or never will: nothing more is to be watched. */
   forget(client: Http2Client): void;
   /** RST_STREAM; what still comes for the stream is to be ignored. */
@@ -29,6 +27,8 @@ export interface StreamOwner {
   /** Sends what was added, at the end of the turn at the latest. */
   flushSoon(): void;
 }
+
+const NO_BODY = new Uint8Array(0);
 
 export class Http2Client implements ClientPort, Sender, BodyOwner {
   readonly id: number;
@@ -138,7 +138,7 @@ export class Http2Client implements ClientPort, Sender, BodyOwner {
     if (this.#state !== 'begun') return;
     this.#state = 'complete';
     if (this.#part !== undefined) return;
-    this.#owner.output.add(frameHead(0, FRAME.data, FLAG.endStream, this.id));
+    this.#owner.output.data(NO_BODY, 0, 0, this.id, true);
     this.#finish();
     this.#owner.flushSoon();
   }
@@ -218,7 +218,7 @@ export class Http2Client implements ClientPort, Sender, BodyOwner {
 
   onBodyTaken(bytes: number): void {
     const increment = this.#incoming?.consume(bytes) ?? 0;
-    if (increment > 0) this.#owner.output.add(windowUpdateFrame(this.id, increment));
+    if (increment > 0) this.#owner.output.control(windowUpdateFrame(this.id, increment));
     this.#owner.onConsumed(bytes);
     this.#owner.flushSoon();
   }
@@ -229,7 +229,6 @@ export class Http2Client implements ClientPort, Sender, BodyOwner {
     if (part === undefined || this.#window <= 0) return;
     const from = this.#offset;
     const size = Math.min(output.window, this.#window, FRAME_MAX, part.length - from);
-    output.window -= size;
     this.#window -= size;
     this.#sent += size;
     this.#offset = from + size;
@@ -238,13 +237,15 @@ export class Http2Client implements ClientPort, Sender, BodyOwner {
       this.#part = this.#parts?.shift();
     }
     const last = this.#part === undefined && this.#state === 'complete';
-    output.add(frameHead(size, FRAME.data, last ? FLAG.endStream : 0, this.id));
-    output.add(size === part.length ? part : part.subarray(from, from + size));
+    output.data(part, from, from + size, this.id, last);
     if (last) this.#finish();
-    else if (this.#held && this.#part === undefined) {
-      this.#held = false;
-      this.onDrain?.();
-    }
+    else if (this.#held && this.#part === undefined) output.drained(this);
+  }
+
+  goOn(): void {
+    if (!this.#held || this.#part !== undefined || this.#state !== 'begun') return;
+    this.#held = false;
+    this.onDrain?.();
   }
 
   /** Resets the stream and says why when the client stands still. `now`: monotonic milliseconds. */
@@ -269,7 +270,7 @@ export class Http2Client implements ClientPort, Sender, BodyOwner {
 
   #sendHead(block: string, end: boolean): void {
     const owner = this.#owner;
-    owner.output.add(headersFrames(owner.nextBlock(block), this.id, end));
+    owner.output.head(block, this.id, end);
     owner.flushSoon();
   }
 
@@ -288,10 +289,8 @@ export class Http2Client implements ClientPort, Sender, BodyOwner {
       this.#wait(body);
       return;
     }
-    const head = headersFrames(owner.nextBlock(block), this.id, false);
-    output.add(head + frameHead(size, FRAME.data, FLAG.endStream, this.id));
-    output.add(body);
-    output.window -= size;
+    output.head(block, this.id, false);
+    output.data(body, 0, size, this.id, true);
     this.#finish();
     owner.flushSoon();
   }
