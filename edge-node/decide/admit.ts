@@ -10,6 +10,8 @@ export interface RequestHead {
   /** As on the request line. */
   readonly target: string;
   readonly fields: FieldList;
+  /** Whether `fields` is the very list of other requests that had the same fields. */
+  readonly recurring?: boolean;
   /** The version of HTTP that it was received by. */
   readonly version: '1.0' | '1.1' | '2';
   readonly scheme: 'http' | 'https';

@@ -14,6 +14,17 @@ export interface ResponseBlock {
   readonly octets: string;
 }
 
+/** An answer that is the same for many requests: its block is made for the first of them. */
+export interface Prepared {
+  readonly status: number;
+  readonly fields: FieldList;
+  readonly body: Uint8Array | undefined;
+  /** Of the body; undefined where no length is stated. */
+  readonly length: number | undefined;
+  /** Of `responseBlock`; undefined until then. */
+  block: string | undefined;
+}
+
 /** What was sent last under one name: mostly the same as will be sent next. */
 interface Line {
   /** The field line up to its value; "" for a field that does not go out. */
@@ -77,17 +88,6 @@ export function responseBlock(
   // RFC 9110 section 8.6: none on 204; on 304 only what a 200 would have, which is not known here.
   if (length !== undefined && status !== 204 && status !== 304) octets += lineOf(LENGTH_LINE, String(length)) ?? '';
   return { kind: 'block', octets };
-}
-
-/** As `fields` of `responseBlock`: what may follow a block that is there already. Undefined: one of them cannot be sent. */
-export function fieldLines(fields: FieldList): string | undefined {
-  let octets = '';
-  for (let i = 0; i < fields.length; i += 2) {
-    const line = fieldLine(fields[i] ?? '', fields[i + 1] ?? '');
-    if (line === undefined) return undefined;
-    octets += line;
-  }
-  return octets;
 }
 
 function statusLine(status: number): string {

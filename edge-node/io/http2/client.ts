@@ -6,7 +6,7 @@ import { CODE, type Code, FRAME_MAX } from '../../decide/http2/codes.ts';
 import { ReceiveWindow, widened } from '../../decide/http2/flow.ts';
 import { windowUpdateFrame } from '../../decide/http2/frame-writer.ts';
 import type { ReadRequest } from '../../decide/http2/request-reader.ts';
-import { fieldLines, responseBlock } from '../../decide/http2/response-block.ts';
+import { type Prepared, responseBlock } from '../../decide/http2/response-block.ts';
 import type { ClientPort } from '../../ports.ts';
 import { type Progress, StreamDeadlines } from './deadlines.ts';
 import type { Output, Sender } from './output.ts';
@@ -98,15 +98,11 @@ export class Http2Client implements ClientPort, Sender, BodyOwner {
     this.#answer(this.#block(status, fields, length), body);
   }
 
-  /**
-   * Answers with a block of `responseBlock` that was made before and has a Date and, where it is known, a length; `more` fields
-   * follow. Throws for fields that cannot be sent.
-   */
-  answerPrepared(block: string, more: FieldList, body: Uint8Array | undefined): void {
+  /** As `answer`, for an answer that others get as well: what is made of it is kept with it and used again. */
+  answerPrepared(prepared: Prepared): void {
     if (this.#state !== 'unanswered') return;
-    const lines = fieldLines(more);
-    if (lines === undefined) throw new Error('a field that was to follow the response cannot be sent');
-    this.#answer(block + lines, body);
+    prepared.block ??= this.#block(prepared.status, prepared.fields, prepared.length);
+    this.#answer(prepared.block, prepared.body);
   }
 
   inform(status: number, fields: FieldList): void {

@@ -55,7 +55,10 @@ export class Http2Connection implements StreamsHost, Swept {
     this.#controls = new Budget(limits.controls, limits.controlsPerSecond, now);
     this.#idleSince = now;
     shared.connections.add(this);
-    socket.on('data', (chunk: Buffer) => this.#onData(chunk));
+    const { reads } = shared;
+    if (!reads.readInto(socket, (octets) => this.#onData(reads.octets.subarray(0, octets)))) {
+      socket.on('data', (chunk: Buffer) => this.#onData(chunk));
+    }
     // A client that closes its side of a connection has left.
     socket.on('end', () => this.#onInputEnd());
     // 'close' follows any error; without a listener it would end the process.
@@ -143,7 +146,7 @@ export class Http2Connection implements StreamsHost, Swept {
     } finally {
       this.#turning = false;
     }
-    this.#reader.release();
+    this.#reader.settle();
     this.#pause(this.#output.full && this.#state !== 'closing');
   }
 
