@@ -1,6 +1,5 @@
 // Frames from the octets of a connection (RFC 9113 sections 3.4, 4.1 and 6): the client's preface, then one frame after the other,
-// each as a range of the chunk that it came in, without copying. Only a frame that is there in part is copied, to the chunk that
-// brings the rest. Checked here is what a frame's head settles: its length, whether it may name a stream, its padding.
+// each as a range of the chunk that it came in, without copying. Only a frame that is there in part is copied. Checked here is what a frame's head settles: its length, whether it may name a stream, its padding.
 import { CODE, ConnectionError, FLAG, FRAME, FRAME_MAX } from './codes.ts';
 
 export const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
@@ -20,15 +19,18 @@ export class FrameReader {
   /** Octets of the payload with padding: what flow control counts (section 6.9). */
   length = 0;
   window: Buffer = EMPTY;
+  /** Whether `window` is a copy, so that more can be put behind it. */
+  #own = false;
   #at = 0;
   #end = 0;
   #expects: 'preface' | 'settings' | 'frame' = 'preface';
 
-  /** More octets have come. They have to stay as they are, since payloads are slices of them. */
+  /** More octets have come. They have to stay as they are until `settle`. */
   feed(chunk: Buffer): void {
     const left = this.#end - this.#at;
     if (left === 0) {
       this.window = chunk;
+      this.#own = false;
       this.#at = 0;
       this.#end = chunk.length;
       return;
@@ -39,6 +41,7 @@ export class FrameReader {
       const held = Buffer.allocUnsafeSlow(size);
       this.window.copy(held, 0, this.#at, this.#end);
       this.window = held;
+      this.#own = true;
       this.#at = 0;
       this.#end = left;
     }
@@ -78,9 +81,14 @@ export class FrameReader {
     return left >= HEAD_BYTES + lengthAt(window, this.#at);
   }
 
-  /** To be called when `next` has said false: a chunk that was read to its end is let go. */
-  release(): void {
-    if (this.#at === this.#end) this.window = EMPTY;
+  /** Lets go of the chunk that came last; what of it was not read is copied. */
+  settle(): void {
+    const left = this.#end - this.#at;
+    if (left > 0 && this.#own) return;
+    this.window = left === 0 ? EMPTY : Buffer.from(this.window.subarray(this.#at, this.#end));
+    this.#own = left > 0;
+    this.#at = 0;
+    this.#end = left;
   }
 
   #readPreface(): boolean {

@@ -1,8 +1,30 @@
-// Frames to send (RFC 9113 sections 4.1 and 6), as text in which each character stands for one octet (latin1): short pieces of it
-// are joined and written many times faster than as many small buffers.
+// Frames to send (RFC 9113 sections 4.1 and 6). Those that are short and rare are text, in which each character stands for one octet
+// (latin1); the heads of the many are put into the buffer that goes out.
 import { type Code, FLAG, FRAME, FRAME_MAX } from './codes.ts';
 
-/** `length`: octets of the payload, below 2^24. */
+export const FRAME_HEAD_BYTES = 9;
+
+/** Writes the head of a frame to `buffer[at..at + 9)`. `length`: octets of the payload, below 2^24. */
+export function putFrameHead(
+  buffer: Uint8Array,
+  at: number,
+  length: number,
+  type: number,
+  flags: number,
+  stream: number,
+): void {
+  buffer[at] = length >>> 16;
+  buffer[at + 1] = length >>> 8;
+  buffer[at + 2] = length;
+  buffer[at + 3] = type;
+  buffer[at + 4] = flags;
+  buffer[at + 5] = stream >>> 24;
+  buffer[at + 6] = stream >>> 16;
+  buffer[at + 7] = stream >>> 8;
+  buffer[at + 8] = stream;
+}
+
+/** The same as text. */
 export function frameHead(length: number, type: number, flags: number, stream: number): string {
   return String.fromCharCode(
     length >>> 16,

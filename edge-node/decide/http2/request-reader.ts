@@ -1,7 +1,7 @@
 // Requests from field blocks, for one connection. Blocks that only refer to what both sides know already (RFC 7541 section 6.1), or
 // bring what nobody is to remember, leave the dynamic table alone: while it stays the same, the same octets are the same request.
-// The last few of those are remembered with what they said, so that a client that repeats itself costs one comparison, and all of
-// its equal requests share one list of fields.
+// The last few of those are remembered with what they said, so that a client that repeats itself costs one comparison; and such
+// requests share their list of fields with those of other connections that have the same.
 import type { RequestHead } from '../admit.ts';
 import { CODE, type Code } from './codes.ts';
 import { type BlockLimits, HpackDecoder } from './hpack-decoder.ts';
@@ -24,6 +24,11 @@ export interface Unreadable {
   readonly code: Code;
   readonly detail: string;
 }
+
+/** Lists of fields that requests share, by their text: of one thread, all in all `LISTS_MAX` of up to `LIST_MAX` characters. */
+const lists = new Map<string, string[]>();
+const LISTS_MAX = 256;
+const LIST_MAX = 2_048;
 
 interface Remembered {
   /** The block, each character an octet. */
@@ -64,12 +69,11 @@ export class RequestReader {
     if (read.kind === 'malformed') return { kind: 'unreadable', code: CODE.protocolError, detail: read.detail };
     const { method, target, fields, ...rest } = read;
     const [peer, sni] = [this.#peer, this.#sni];
-    const head: RequestHead = { method, target, fields, version: '2', scheme: 'https', peer, sni, hasBody: false };
-    const request = { ...rest, head };
-    if (decoder.version === version && stop - start <= BLOCK_MAX) {
-      this.#remembered[this.#oldest] = { octets: window.toString('latin1', start, stop), version, request };
-      this.#oldest = (this.#oldest + 1) % REMEMBERED;
-    }
+    const common = { method, target, version: '2', scheme: 'https', peer, sni, hasBody: false } as const;
+    if (decoder.version !== version || stop - start > BLOCK_MAX) return { ...rest, head: { ...common, fields } };
+    const request = { ...rest, head: { ...common, fields: sharedList(fields), recurring: true } };
+    this.#remembered[this.#oldest] = { octets: window.toString('latin1', start, stop), version, request };
+    this.#oldest = (this.#oldest + 1) % REMEMBERED;
     return request;
   }
 
@@ -84,6 +88,16 @@ export class RequestReader {
     this.#remembered.length = 0;
     this.#oldest = 0;
   }
+}
+
+/** Neither names nor values have line ends. */
+function sharedList(fields: string[]): string[] {
+  const text = fields.join('\n');
+  const known = lists.get(text);
+  if (known !== undefined || text.length > LIST_MAX) return known ?? fields;
+  if (lists.size >= LISTS_MAX) lists.clear();
+  lists.set(text, fields);
+  return fields;
 }
 
 function sameOctets(octets: string, window: Buffer, start: number, stop: number): boolean {

@@ -3,9 +3,9 @@ import type { RequestHead } from '../../decide/admit.ts';
 import type { PreparedAnswer } from '../../decide/cache/prepared.ts';
 import { type FailureCode, failureResponse } from '../../decide/errors.ts';
 import type { FieldList } from '../../decide/fields.ts';
-import { CODE, type Code, FLAG, FRAME, FRAME_MAX } from '../../decide/http2/codes.ts';
+import { CODE, type Code, FRAME_MAX } from '../../decide/http2/codes.ts';
 import { ReceiveWindow, widened } from '../../decide/http2/flow.ts';
-import { frameHead, headersFrames, windowUpdateFrame } from '../../decide/http2/frame-writer.ts';
+import { windowUpdateFrame } from '../../decide/http2/frame-writer.ts';
 import type { ReadRequest } from '../../decide/http2/request-reader.ts';
 import { responseBlock, trailerBlock } from '../../decide/http2/response-block.ts';
 import { takesTrailers } from '../../decide/trailers.ts';
@@ -20,8 +20,6 @@ export interface StreamOwner {
   readonly output: Output;
   /** The value of Date. */
   date(): string;
-  /** `block` is the next to be sent; returned as it has to go out. */
-  nextBlock(block: string): string;
   /** The answer has left, or never will: nothing more is to be watched. */
   forget(client: Http2Client): void;
   /** RST_STREAM; what still comes for the stream is to be ignored. */
@@ -31,6 +29,8 @@ export interface StreamOwner {
   /** Sends what was added, at the end of the turn at the latest. */
   flushSoon(): void;
 }
+
+const NO_BODY = new Uint8Array(0);
 
 export class Http2Client implements ClientPort, Sender, BodyOwner {
   readonly id: number;
@@ -102,6 +102,7 @@ export class Http2Client implements ClientPort, Sender, BodyOwner {
     this.#answer(this.#block(status, fields, length), body);
   }
 
+  /** As `answer`, for an answer that others get as well: what is made of it is kept with it and used again. */
   answerPrepared(prepared: PreparedAnswer): void {
     if (this.#state !== 'unanswered') return;
     prepared.block ??= this.#block(prepared.status, prepared.fields, prepared.length);
@@ -141,7 +142,7 @@ export class Http2Client implements ClientPort, Sender, BodyOwner {
     }
     if (this.#part !== undefined) return;
     if (this.#trailers !== undefined) this.#sendHead(this.#trailers, true);
-    else this.#owner.output.add(frameHead(0, FRAME.data, FLAG.endStream, this.id));
+    else this.#owner.output.data(NO_BODY, 0, 0, this.id, true);
     this.#finish();
     this.#owner.flushSoon();
   }
@@ -221,7 +222,7 @@ export class Http2Client implements ClientPort, Sender, BodyOwner {
 
   onBodyTaken(bytes: number): void {
     const increment = this.#incoming?.consume(bytes) ?? 0;
-    if (increment > 0) this.#owner.output.add(windowUpdateFrame(this.id, increment));
+    if (increment > 0) this.#owner.output.control(windowUpdateFrame(this.id, increment));
     this.#owner.onConsumed(bytes);
     this.#owner.flushSoon();
   }
@@ -232,7 +233,6 @@ export class Http2Client implements ClientPort, Sender, BodyOwner {
     if (part === undefined || this.#window <= 0) return;
     const from = this.#offset;
     const size = Math.min(output.window, this.#window, FRAME_MAX, part.length - from);
-    output.window -= size;
     this.#window -= size;
     this.#sent += size;
     this.#offset = from + size;
@@ -241,15 +241,17 @@ export class Http2Client implements ClientPort, Sender, BodyOwner {
       this.#part = this.#parts?.shift();
     }
     const last = this.#part === undefined && this.#state === 'complete';
-    output.add(frameHead(size, FRAME.data, last && this.#trailers === undefined ? FLAG.endStream : 0, this.id));
-    output.add(size === part.length ? part : part.subarray(from, from + size));
+    output.data(part, from, from + size, this.id, last && this.#trailers === undefined);
     if (last) {
       if (this.#trailers !== undefined) this.#sendHead(this.#trailers, true);
       this.#finish();
-    } else if (this.#held && this.#part === undefined) {
-      this.#held = false;
-      this.onDrain?.();
-    }
+    } else if (this.#held && this.#part === undefined) output.drained(this);
+  }
+
+  goOn(): void {
+    if (!this.#held || this.#part !== undefined || this.#state !== 'begun') return;
+    this.#held = false;
+    this.onDrain?.();
   }
 
   /** Resets the stream and says why when the client stands still. `now`: monotonic milliseconds. */
@@ -274,7 +276,7 @@ export class Http2Client implements ClientPort, Sender, BodyOwner {
 
   #sendHead(block: string, end: boolean): void {
     const owner = this.#owner;
-    owner.output.add(headersFrames(owner.nextBlock(block), this.id, end));
+    owner.output.head(block, this.id, end);
     owner.flushSoon();
   }
 
@@ -293,10 +295,8 @@ export class Http2Client implements ClientPort, Sender, BodyOwner {
       this.#wait(body);
       return;
     }
-    const head = headersFrames(owner.nextBlock(block), this.id, false);
-    output.add(head + frameHead(size, FRAME.data, FLAG.endStream, this.id));
-    output.add(body);
-    output.window -= size;
+    output.head(block, this.id, false);
+    output.data(body, 0, size, this.id, true);
     this.#finish();
     owner.flushSoon();
   }

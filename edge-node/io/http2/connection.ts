@@ -50,19 +50,21 @@ export class Http2Connection implements StreamsHost, Swept {
     const { limits, now } = shared;
     this.#shared = shared;
     this.#socket = socket;
-    this.#output = new Output(socket);
+    this.#output = new Output(socket, () => this.#onTaken());
     this.#streams = new Streams(shared, this, this.#output, peerAddress(socket), sni);
     this.#controls = new Budget(limits.controls, limits.controlsPerSecond, now);
     this.#idleSince = now;
     shared.connections.add(this);
-    socket.on('data', (chunk: Buffer) => this.#onData(chunk));
-    socket.on('drain', () => this.#onDrain());
+    const { reads } = shared;
+    if (!reads.readInto(socket, (octets) => this.#onData(reads.octets.subarray(0, octets)))) {
+      socket.on('data', (chunk: Buffer) => this.#onData(chunk));
+    }
     // A client that closes its side of a connection has left.
     socket.on('end', () => this.#onInputEnd());
     // 'close' follows any error; without a listener it would end the process.
     socket.on('error', () => undefined);
     socket.on('close', () => this.#onClosed());
-    this.#output.add(shared.greeting);
+    this.#output.control(shared.greeting);
     this.#output.flush();
   }
 
@@ -80,7 +82,7 @@ export class Http2Connection implements StreamsHost, Swept {
     this.#state = 'retiring';
     this.#until = this.#shared.now + this.#shared.limits.lingerMs;
     // Requests that are on their way are still answered (RFC 9113 section 6.8).
-    this.#output.add(goawayFrame(STREAM_MAX, CODE.noError) + pingFrame(FAREWELL, false));
+    this.#output.control(goawayFrame(STREAM_MAX, CODE.noError) + pingFrame(FAREWELL, false));
     this.#output.flush();
   }
 
@@ -144,7 +146,7 @@ export class Http2Connection implements StreamsHost, Swept {
     } finally {
       this.#turning = false;
     }
-    this.#reader.release();
+    this.#reader.settle();
     this.#pause(this.#output.full && this.#state !== 'closing');
   }
 
@@ -177,13 +179,13 @@ export class Http2Connection implements StreamsHost, Swept {
     const { window, start, stop } = this.#reader;
     const initialWindow = readSettings(window, start, stop);
     if (initialWindow !== undefined) this.#streams.setWindow(initialWindow);
-    this.#output.add(SETTINGS_ACK);
+    this.#output.control(SETTINGS_ACK);
   }
 
   #onPing(): void {
     const { window, start, stop, flags } = this.#reader;
     const opaque = window.toString('latin1', start, stop);
-    if ((flags & FLAG.ack) === 0) this.#output.add(pingFrame(opaque, true));
+    if ((flags & FLAG.ack) === 0) this.#output.control(pingFrame(opaque, true));
     else if (this.#state === 'retiring' && opaque === FAREWELL) this.#retired();
   }
 
@@ -197,7 +199,7 @@ export class Http2Connection implements StreamsHost, Swept {
   #retired(): void {
     this.#state = 'retired';
     this.#streams.accepting = false;
-    this.#output.add(goawayFrame(this.#streams.last, CODE.noError));
+    this.#output.control(goawayFrame(this.#streams.last, CODE.noError));
     this.flushSoon();
     if (this.#streams.count === 0) this.#close();
   }
@@ -205,7 +207,7 @@ export class Http2Connection implements StreamsHost, Swept {
   #fail({ code, message }: ConnectionError): void {
     const flood = code === CODE.enhanceYourCalm;
     this.#shared.events.onRefused(flood ? 'http2-flood' : 'http2-session', message);
-    this.#output.add(goawayFrame(this.#streams.last, code));
+    this.#output.control(goawayFrame(this.#streams.last, code));
     this.#streams.allGone('the connection broke the protocol');
     this.#close();
   }
@@ -231,7 +233,7 @@ export class Http2Connection implements StreamsHost, Swept {
     else this.#socket.resume();
   }
 
-  #onDrain(): void {
+  #onTaken(): void {
     this.#output.flush();
     if (this.#state === 'closing') this.#endOutput();
     else if (this.#paused) this.#turn();
@@ -245,7 +247,7 @@ export class Http2Connection implements StreamsHost, Swept {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
     this.#shared.connections.delete(this);
-    this.#output.clear();
+    this.#output.close();
     this.#streams.allGone('the client went away');
   }
 }

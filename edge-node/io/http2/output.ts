@@ -1,59 +1,123 @@
 // What one connection sends: heads and control frames at once, bodies as the windows of stream and connection (RFC 9113 section
-// 5.2) and the socket allow, one frame of each stream in turn. What waits is not copied: it stays with its stream.
+// 5.2) and the socket allow, one frame of each stream in turn. A body that waits is not copied: it stays with its stream.
+//
+// Frames are put together in buffers that all connections of a thread share, and each buffer is one write, the next following when
+// it has been taken: TLS encrypts straight from a single buffer, but copies several into one of its own, every time anew.
 import type { Duplex } from 'node:stream';
-import { WINDOW_INITIAL } from '../../decide/http2/codes.ts';
-import { Outbox } from '../http1/outbox.ts';
+import { FLAG, FRAME, FRAME_MAX, WINDOW_INITIAL } from '../../decide/http2/codes.ts';
+import { FRAME_HEAD_BYTES, headersFrames, putFrameHead } from '../../decide/http2/frame-writer.ts';
+import { NO_TABLE } from '../../decide/http2/response-block.ts';
 
-/** Frames are written once they are this many octets, or at the end of the turn. */
-const TURN_BYTES = 64 * 1024;
+/** A buffer has room for this many octets of frames, and for one more piece of a body. */
+const GATHERED = 64 * 1024;
+const BUFFER_BYTES = GATHERED + 16 * 1024;
 /** With this many octets that the socket does not take, no more requests are read. */
 const FULL_BYTES = 256 * 1024;
+/** Buffers that wait for the next connection that has something to send. */
+const SPARE_MAX = 16;
+
+const spare: Buffer[] = [];
 
 /** A stream with a body to send. */
 export interface Sender {
   /** Whether it is in the queue. */
   queued: boolean;
-  /** Sends one frame of its body, as its own window and that of the output allow, which it lowers. */
-  sendFrame(): void;
   /** Whether there is more that its own window allows. */
   readonly sendable: boolean;
+  /** Sends one frame of its body, as its own window and that of the output allow, which it lowers. */
+  sendFrame(): void;
+  /** Whoever makes its body may go on. */
+  goOn(): void;
+}
+
+/** Octets that are to be written, at the beginning of a buffer. */
+interface Piece {
+  readonly buffer: Buffer;
+  readonly size: number;
 }
 
 export class Output {
-  readonly #outbox: Outbox;
+  readonly #socket: Duplex;
+  readonly #onTaken: () => void;
   /** Of the connection: what the client takes, bytes. */
   window: number = WINDOW_INITIAL;
   readonly #ready: Sender[] = [];
+  readonly #drained: Sender[] = [];
+  /** What is being put together. */
+  #buffer: Buffer | undefined = undefined;
+  #at = 0;
+  /** What goes out before it, and how much that is. */
+  #pieces: Piece[] | undefined = undefined;
+  #pieceBytes = 0;
+  /** What the socket has and has not taken. */
+  #writing: Buffer | undefined = undefined;
+  #headSent = false;
   #flushDue = false;
-  #written = 0;
-  #writtenAt = 0;
+  #closed = false;
+  /** Writes that were taken, as the sweep saw them last. */
+  #taken = 0;
+  #seenTaken = 0;
+  #seenAt = 0;
 
-  constructor(socket: Duplex) {
-    this.#outbox = new Outbox(socket);
+  /** `onTaken`: the socket took a write; to be answered with `flush`. */
+  constructor(socket: Duplex, onTaken: () => void) {
+    this.#socket = socket;
+    this.#onTaken = onTaken;
   }
 
-  /** Whether a body may be sent at once, past the queue. */
+  /** Whether a body of one frame may be sent at once, past the queue. */
   get free(): boolean {
-    return this.#ready.length === 0 && this.#outbox.bytes < TURN_BYTES;
+    return this.#ready.length === 0 && this.#waiting < GATHERED;
   }
 
-  /** More waits for the socket than is good: no requests should be read until "drain". */
+  /** More waits for the socket than is good: no requests should be read until it takes some. */
   get full(): boolean {
-    return this.#outbox.bytes >= FULL_BYTES;
+    return this.#waiting >= FULL_BYTES;
   }
 
   /** Whether all of it has been passed to the socket; `empty`: and to the system. */
   get handedOver(): boolean {
-    return this.#outbox.bytes === 0;
+    return this.#waiting === 0;
   }
 
   get empty(): boolean {
-    return this.#outbox.empty;
+    return this.#waiting === 0 && this.#writing === undefined;
   }
 
-  /** Queues octets (text stands for latin1) without writing yet. `part` has to stay as it is. */
-  add(part: string | Uint8Array): void {
-    this.#outbox.add(part);
+  get flushDue(): boolean {
+    return this.#flushDue;
+  }
+
+  get #waiting(): number {
+    return this.#at + this.#pieceBytes;
+  }
+
+  /** Control frames, each character an octet (latin1). Not written before `flush`. */
+  control(octets: string): void {
+    this.#text(octets);
+  }
+
+  /** The head of a response, from its block. */
+  head(block: string, stream: number, endStream: boolean): void {
+    const octets = this.#headSent ? block : NO_TABLE + block;
+    this.#headSent = true;
+    if (octets.length > FRAME_MAX) {
+      this.#text(headersFrames(octets, stream, endStream));
+      return;
+    }
+    this.#frameHead(octets.length, FRAME.headers, FLAG.endHeaders | (endStream ? FLAG.endStream : 0), stream);
+    this.#text(octets);
+  }
+
+  /** One DATA frame of `part[start..end)`, of at most FRAME_MAX bytes, which it takes off the window. */
+  data(part: Uint8Array, start: number, end: number, stream: number, endStream: boolean): void {
+    const size = end - start;
+    this.window -= size;
+    this.#frameHead(size, FRAME.data, endStream ? FLAG.endStream : 0, stream);
+    if (size === 0 || this.#closed) return;
+    const buffer = this.#room(size);
+    buffer.set(size === part.length ? part : part.subarray(start, end), this.#at);
+    this.#at += size;
   }
 
   /** `sender` has something that its window allows. */
@@ -65,60 +129,139 @@ export class Output {
 
   /** Puts as much of the bodies that wait into frames as windows and socket allow. */
   pump(): void {
-    while (this.#ready.length > 0 && this.window > 0) {
-      if (this.#outbox.bytes >= TURN_BYTES) {
-        this.#outbox.flush();
-        if (this.#outbox.blocked) break;
+    while (this.#ready.length > 0 && this.window > 0 && this.#writing === undefined) {
+      if (this.#waiting >= GATHERED) {
+        this.#write();
+        return;
       }
       const sender = this.#ready.shift();
-      if (sender === undefined) break;
+      if (sender === undefined) return;
       sender.queued = false;
       sender.sendFrame();
       this.enqueue(sender);
     }
   }
 
-  /** Sends bodies as far as that goes, and writes. To be called at the end of a turn, and on "drain". */
+  /** Sends bodies as far as that goes, and writes. To be called at the end of a turn, and when the socket has taken a write. */
   flush(): void {
     this.#flushDue = false;
     this.pump();
-    this.#outbox.flush();
+    for (let sender = this.#drained.pop(); sender !== undefined; sender = this.#drained.pop()) sender.goOn();
+    this.#write();
   }
 
   /** As `flush`, at the end of the turn, so that what is said in several calls is one write. */
   flushLater(): void {
     if (this.#flushDue) return;
     this.#flushDue = true;
-    process.nextTick(flushNow, this);
+    process.nextTick(flushIfDue, this);
   }
 
-  get flushDue(): boolean {
-    return this.#flushDue;
-  }
-
-  /** Writes what was gathered in the middle of a turn, when it is much. */
+  /** In the middle of a turn: writes what was put together if it is much. */
   relieve(): void {
-    if (this.#outbox.bytes >= TURN_BYTES) this.#outbox.flush();
+    if (this.#waiting >= GATHERED) this.#write();
+  }
+
+  /**
+   * All that `sender` had waiting has gone. It learns so in the next `flush`, which somebody has seen to: never within a call of
+   * some other sender, whose source may not be entered a second time.
+   */
+  drained(sender: Sender): void {
+    this.#drained.push(sender);
   }
 
   /** Whether the socket has taken nothing for `writeMs`. To be called several times within it. `now`: monotonic milliseconds. */
   stands(now: number, writeMs: number): boolean {
-    const { empty, written } = this.#outbox;
-    if (empty || written !== this.#written) {
-      this.#written = written;
-      this.#writtenAt = now;
+    if (this.#writing === undefined || this.#taken !== this.#seenTaken) {
+      this.#seenTaken = this.#taken;
+      this.#seenAt = now;
       return false;
     }
-    return now - this.#writtenAt >= writeMs;
+    return now - this.#seenAt >= writeMs;
   }
 
-  /** Forgets what was not handed over. */
-  clear(): void {
-    this.#outbox.clear();
+  /** Nothing more is to be sent. */
+  close(): void {
+    this.#closed = true;
     this.#ready.length = 0;
+    this.#drained.length = 0;
+    giveBack(this.#buffer);
+    this.#buffer = undefined;
+    this.#at = 0;
+    this.#pieces = undefined;
+    this.#pieceBytes = 0;
   }
+
+  #frameHead(length: number, type: number, flags: number, stream: number): void {
+    if (this.#closed) return;
+    putFrameHead(this.#room(FRAME_HEAD_BYTES), this.#at, length, type, flags, stream);
+    this.#at += FRAME_HEAD_BYTES;
+  }
+
+  #text(octets: string): void {
+    if (this.#closed) return;
+    if (octets.length <= BUFFER_BYTES) {
+      this.#at += this.#room(octets.length).write(octets, this.#at, 'latin1');
+      return;
+    }
+    this.#setAside();
+    const buffer = Buffer.from(octets, 'latin1');
+    this.#queue(buffer, buffer.length);
+  }
+
+  /** The buffer that is being put together, or a new one, with room for `size` octets behind `#at`. */
+  #room(size: number): Buffer {
+    if (this.#buffer !== undefined && this.#at + size > BUFFER_BYTES) this.#setAside();
+    this.#buffer ??= spare.pop() ?? Buffer.allocUnsafeSlow(BUFFER_BYTES);
+    return this.#buffer;
+  }
+
+  #setAside(): void {
+    if (this.#buffer === undefined) return;
+    this.#queue(this.#buffer, this.#at);
+    this.#buffer = undefined;
+    this.#at = 0;
+  }
+
+  #queue(buffer: Buffer, size: number): void {
+    this.#pieces ??= [];
+    this.#pieces.push({ buffer, size });
+    this.#pieceBytes += size;
+  }
+
+  #write(): void {
+    if (this.#writing !== undefined || this.#closed) return;
+    let buffer = this.#buffer;
+    let size = this.#at;
+    const piece = this.#pieces?.shift();
+    if (piece === undefined) {
+      if (buffer === undefined) return;
+      this.#buffer = undefined;
+      this.#at = 0;
+    } else {
+      ({ buffer, size } = piece);
+      this.#pieceBytes -= size;
+      if (this.#pieceBytes === 0) this.#pieces = undefined;
+    }
+    this.#writing = buffer;
+    this.#socket.write(size === buffer.length ? buffer : buffer.subarray(0, size), this.#onWritten);
+  }
+
+  readonly #onWritten = (error?: Error | null): void => {
+    const buffer = this.#writing;
+    this.#writing = undefined;
+    // After an error something may still read from it.
+    if (error) return;
+    giveBack(buffer);
+    this.#taken += 1;
+    if (!this.#closed) this.#onTaken();
+  };
 }
 
-function flushNow(output: Output): void {
+function giveBack(buffer: Buffer | undefined): void {
+  if (buffer?.length === BUFFER_BYTES && spare.length < SPARE_MAX) spare.push(buffer);
+}
+
+function flushIfDue(output: Output): void {
   if (output.flushDue) output.flush();
 }

@@ -1,6 +1,6 @@
 // The body of a request on a stream: read one piece at a time, when the handler asks for it, and the client is let send more as
-// pieces are taken. A piece that is waited for is handed over as it came; what comes before that is copied together, so that a
-// body in frames of one byte takes no more memory than its bytes.
+// pieces are taken. What comes before it is asked for is copied together, so that a body in frames of one byte takes no more
+// memory than its bytes.
 import type { RequestBody } from '../../ports.ts';
 
 /** What a body asks of its stream. */
@@ -69,7 +69,7 @@ export class Http2Body implements RequestBody, AsyncIterableIterator<Uint8Array,
     return Promise.resolve(DONE);
   }
 
-  /** Takes `window[start..stop)`, which has to stay as it is. */
+  /** Takes a copy of `window[start..stop)`. */
   push(window: Buffer, start: number, stop: number): void {
     const bytes = stop - start;
     this.received += bytes;
@@ -81,7 +81,7 @@ export class Http2Body implements RequestBody, AsyncIterableIterator<Uint8Array,
     const asked = this.#asked;
     if (asked !== undefined) {
       this.#asked = undefined;
-      asked.resolve({ done: false, value: window.subarray(start, stop) });
+      asked.resolve({ done: false, value: Buffer.from(window.subarray(start, stop)) });
       this.#owner.onBodyTaken(bytes);
       return;
     }

@@ -7,6 +7,7 @@ import { settingsFrame, windowUpdateFrame } from '../../decide/http2/frame-write
 import type { FieldSectionLimits } from '../../decide/http2/request-fields.ts';
 import { HEADROOM } from '../../decide/http2/request-reader.ts';
 import type { ClientPort } from '../../ports.ts';
+import { ReadBuffer } from '../read-buffer.ts';
 
 export interface Http2Limits extends FieldSectionLimits {
   /** Streams open at once on one connection. */
@@ -83,6 +84,7 @@ export class Http2Shared {
   readonly connections: Set<Swept> = new Set();
   /** What every connection sends first (RFC 9113 section 3.4): SETTINGS, and a wider window for all streams together. */
   readonly greeting: string;
+  readonly reads = new ReadBuffer();
   readonly #clock: Clock;
   readonly #timer: Timer;
   readonly #date = new DateText();

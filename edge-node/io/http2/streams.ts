@@ -8,7 +8,6 @@ import { type FrameReader, uint31 } from '../../decide/http2/frame-reader.ts';
 import { rstStreamFrame, windowUpdateFrame } from '../../decide/http2/frame-writer.ts';
 import { HeadFragments } from '../../decide/http2/head-fragments.ts';
 import { HEADROOM, RequestReader, type Unreadable } from '../../decide/http2/request-reader.ts';
-import { NO_TABLE } from '../../decide/http2/response-block.ts';
 import { judgeFrame, type StreamState } from '../../decide/http2/stream-state.ts';
 import { Http2Client, type StreamOwner } from './client.ts';
 import type { Output } from './output.ts';
@@ -39,7 +38,6 @@ export class Streams implements StreamOwner {
   readonly #incoming: ReceiveWindow;
   /** Of each new stream: what the client takes, bytes. */
   #window: number = WINDOW_INITIAL;
-  #blockSent = false;
   /** The highest id that was used. */
   last = 0;
   /** Cleared once GOAWAY has named the last stream. */
@@ -65,12 +63,6 @@ export class Streams implements StreamOwner {
     return this.#shared.date();
   }
 
-  nextBlock(block: string): string {
-    if (this.#blockSent) return block;
-    this.#blockSent = true;
-    return NO_TABLE + block;
-  }
-
   flushSoon(): void {
     this.#host.flushSoon();
   }
@@ -81,7 +73,7 @@ export class Streams implements StreamOwner {
   }
 
   reset(stream: number, code: Code): void {
-    this.output.add(rstStreamFrame(stream, code));
+    this.output.control(rstStreamFrame(stream, code));
     this.#dropped ??= new Set();
     this.#dropped.add(stream);
     if (this.#dropped.size > this.#shared.limits.streams)
@@ -94,7 +86,7 @@ export class Streams implements StreamOwner {
 
   onConsumed(bytes: number): void {
     const increment = this.#incoming.consume(bytes);
-    if (increment > 0) this.output.add(windowUpdateFrame(0, increment));
+    if (increment > 0) this.output.control(windowUpdateFrame(0, increment));
   }
 
   /** A frame of the types DATA to RST_STREAM, WINDOW_UPDATE, CONTINUATION, or one that means nothing. */
