@@ -24,14 +24,50 @@ export interface AccessRecord {
 
 const MAX_TEXT = 512;
 const MAX_TARGET = 2_048;
-/** Texts whose JSON is remembered. */
-const REMEMBERED = 500;
+/** Values of one member whose JSON is remembered. */
+const REMEMBERED = 200;
 /** Anything but printable ASCII without `"` and `\`. */
 const UNUSUAL = /[^ !#-[\]-~]/;
 
+/** A member whose values recur, with the comma before it. */
+class Member {
+  readonly #name: string;
+  readonly #known = new Map<string, string>();
+  #last: string | undefined = undefined;
+  #lastJson = '';
+
+  constructor(name: string) {
+    this.#name = `,"${name}":`;
+  }
+
+  /** Empty for an absent value. */
+  json(value: string | undefined): string {
+    if (value === undefined) return '';
+    if (value === this.#last) return this.#lastJson;
+    let json = this.#known.get(value);
+    if (json === undefined) {
+      json = this.#name + quote(value, MAX_TEXT);
+      if (this.#known.size >= REMEMBERED) this.#known.clear();
+      if (value.length <= MAX_TEXT) this.#known.set(value, json);
+    }
+    this.#last = value;
+    this.#lastJson = json;
+    return json;
+  }
+}
+
 export class AccessLines {
   readonly #start: string;
-  readonly #quoted = new Map<string, string>();
+  readonly #client = new Member('client');
+  readonly #method = new Member('method');
+  readonly #host = new Member('host');
+  readonly #cache = new Member('cache');
+  readonly #outcome = new Member('outcome');
+  readonly #site = new Member('site');
+  readonly #origin = new Member('origin');
+  readonly #failure = new Member('failure');
+  readonly #userAgent = new Member('user_agent');
+  readonly #referer = new Member('referer');
   #second = Number.NaN;
   #secondText = '';
 
@@ -41,20 +77,15 @@ export class AccessLines {
 
   /** With its line end. */
   line(record: AccessRecord): string {
-    const { host, target, cache, outcome, site, origin, failure, userAgent, referer, version } = record;
-    let text = `${this.#start}${this.#time(record.time)}","client":${this.#quote(record.client)}`;
-    text += `,"method":${this.#quote(record.method)},"host":${this.#quote(host)},"target":${quote(target, MAX_TARGET)}`;
-    text += `,"status":${record.status},"bytes":${record.bytes}`;
-    text += `,"duration_ms":${Math.round(record.durationMs * 1_000) / 1_000}`;
-    if (cache !== undefined) text += `,"cache":${this.#quote(cache)}`;
-    if (outcome !== undefined) text += `,"outcome":${this.#quote(outcome)}`;
-    if (site !== undefined) text += `,"site":${this.#quote(site)}`;
-    if (origin !== undefined) text += `,"origin":${this.#quote(origin)}`;
-    if (failure !== undefined) text += `,"failure":${this.#quote(failure)}`;
-    if (userAgent !== undefined) text += `,"user_agent":${this.#quote(userAgent)}`;
-    if (referer !== undefined) text += `,"referer":${this.#quote(referer)}`;
-    if (version !== undefined) text += `,"version":${version}`;
-    return `${text}}\n`;
+    const { version } = record;
+    let text = `${this.#start}${this.#time(record.time)}"`;
+    text += this.#client.json(record.client) + this.#method.json(record.method) + this.#host.json(record.host);
+    text += `,"target":${quote(record.target, MAX_TARGET)},"status":${record.status},"bytes":${record.bytes}`;
+    text += `,"duration_ms":${Math.round(record.durationMs * 1_000) / 1_000}${this.#cache.json(record.cache)}`;
+    text += this.#outcome.json(record.outcome) + this.#site.json(record.site) + this.#origin.json(record.origin);
+    text += this.#failure.json(record.failure) + this.#userAgent.json(record.userAgent);
+    text += this.#referer.json(record.referer);
+    return version === undefined ? `${text}}\n` : `${text},"version":${version}}\n`;
   }
 
   /** ISO 8601, UTC. */
@@ -68,17 +99,6 @@ export class AccessLines {
     }
     const rest = ms - second * 1_000;
     return `${this.#secondText}${rest < 10 ? '00' : rest < 100 ? '0' : ''}${rest}Z`;
-  }
-
-  /** Of what recurs. */
-  #quote(text: string): string {
-    const known = this.#quoted.get(text);
-    if (known !== undefined) return known;
-    const quoted = quote(text, MAX_TEXT);
-    if (text.length > MAX_TEXT) return quoted;
-    if (this.#quoted.size >= REMEMBERED) this.#quoted.clear();
-    this.#quoted.set(text, quoted);
-    return quoted;
   }
 }
 
