@@ -91,9 +91,11 @@ export class AccessLog {
     });
     await new Promise<void>((resolve, reject) => {
       destination.once('ready', resolve);
-      destination.once('error', (error: Error) =>
-        reject(new Error(`the access log ${options.destination} cannot be opened: ${error.message}`, { cause: error })),
-      );
+      destination.once('error', (error: Error) => {
+        // Left as it is, it would be written to when the process exits.
+        destination.destroy();
+        reject(new Error(`the access log ${options.destination} cannot be opened: ${error.message}`, { cause: error }));
+      });
     });
     return new AccessLog(options, ports, destination);
   }
