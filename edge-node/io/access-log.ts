@@ -89,13 +89,14 @@ export class AccessLog {
       minLength: 1,
       maxLength: MAX_BUFFER_BYTES,
     });
-    await new Promise<void>((resolve, reject) => {
+    const opened = new Promise<void>((resolve, reject) => {
       destination.once('ready', resolve);
-      destination.once('error', (error: Error) => {
-        // Left as it is, it would be written to when the process exits.
-        destination.destroy();
-        reject(new Error(`the access log ${options.destination} cannot be opened: ${error.message}`, { cause: error }));
-      });
+      destination.once('error', reject);
+    });
+    await opened.catch((error: Error) => {
+      // It never was open, but pino, unless told, would write to it when the process exits.
+      destination.emit('close');
+      throw new Error(`the access log ${options.destination} cannot be opened: ${error.message}`, { cause: error });
     });
     return new AccessLog(options, ports, destination);
   }
