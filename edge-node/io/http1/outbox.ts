@@ -26,6 +26,8 @@ export class Outbox {
   #offset = 0;
   #hasLong = false;
   #handed = 0;
+  /** Unless the socket said that there is room after the last write; asking it costs more than all else here. */
+  #mayBeFull = false;
   #slice = SLICE_BYTES;
   readonly #maxSlice: number;
   #writtenAtSweep = 0;
@@ -44,7 +46,7 @@ export class Outbox {
   /** After `flush`: whether more should wait. "drain" of the socket follows when this was true. */
   get blocked(): boolean {
     const socket = this.#socket;
-    return socket.writableNeedDrain && socket.writableLength > 0;
+    return this.#mayBeFull && socket.writableNeedDrain && socket.writableLength > 0;
   }
 
   /** Octets that the socket has passed to the system, ever. */
@@ -77,7 +79,7 @@ export class Outbox {
   flush(): void {
     if (this.#bytes === 0) return;
     const socket = this.#socket;
-    if (socket.writableLength >= this.#slice) return;
+    if (this.#mayBeFull && socket.writableLength >= this.#slice) return;
     if (!this.#hasLong && this.#bytes <= GATHER_MAX) {
       this.#write(this.#gather(this.#last));
       return;
@@ -88,6 +90,7 @@ export class Outbox {
       while (budget > 0 && this.#bytes > 0) budget -= this.#writeSome(budget);
       if (this.#bytes > 0) this.#slice = Math.min(this.#slice * 2, this.#maxSlice);
       socket.uncork();
+      this.#mayBeFull = true;
     } while (this.#bytes > 0 && socket.writableLength === 0);
     if (this.#bytes === 0) this.#hasLong = false;
   }
@@ -112,7 +115,7 @@ export class Outbox {
 
   #write(octets: Uint8Array): void {
     this.#handed += octets.length;
-    this.#socket.write(octets);
+    this.#mayBeFull = !this.#socket.write(octets);
   }
 
   /** Writes a run of small parts, or a slice of a long one of up to `budget` octets; returns how many. */
