@@ -11,6 +11,7 @@ import { decideStore } from '../../edge-node/decide/cache/storable.ts';
 import { notModified } from '../../edge-node/decide/cache/validation.ts';
 import { selectVariant } from '../../edge-node/decide/cache/vary.ts';
 import { MemoryStore } from '../../edge-node/io/memory-store.ts';
+import { measure } from '../nanoseconds.ts';
 
 const NOW = 1_780_000_000_000;
 const POLICY = { enabled: true, defaultTtlMs: 0 };
@@ -43,29 +44,6 @@ function storable(target: string, vary: string[]): Storable {
   const head = makeHead({ status: 200, fields, requestFields: request, barrier: 0, ...times, ...decision });
   const names = { key: cacheKey('http', 'example.com', target), host: 'example.com' };
   return { ...names, purgeTarget: purgeName('example.com', target), head, body: Buffer.alloc(100) };
-}
-
-/** Prints nanoseconds and bytes of garbage for each call of `run`. */
-function measure(name: string, run: (i: number) => unknown): void {
-  const calls = 200_000;
-  let best = Number.POSITIVE_INFINITY;
-  let sink: unknown;
-  for (let round = 0; round < 8; round += 1) {
-    const started = performance.now();
-    for (let i = 0; i < calls; i += 1) sink = run(i);
-    best = Math.min(best, performance.now() - started);
-  }
-  // Between two collections the heap only grows: the smallest growth seen without one is what the calls allocated.
-  let garbage = Number.POSITIVE_INFINITY;
-  for (let round = 0; round < 20; round += 1) {
-    const before = process.memoryUsage().heapUsed;
-    for (let i = 0; i < 2_000; i += 1) sink = run(i);
-    const grown = process.memoryUsage().heapUsed - before;
-    if (grown >= 0) garbage = Math.min(garbage, grown / 2_000);
-  }
-  if (sink === measure) throw new Error('the result is used');
-  const ns = ((best / calls) * 1e6).toFixed(1).padStart(9);
-  console.log(`${name.padEnd(58)}${ns} ns/op ${garbage.toFixed(0).padStart(6)} B/op`);
 }
 
 const targets = Array.from({ length: ENTRIES }, (_, i) => `/assets/section-${i % 97}/file-${i}.html`);

@@ -1,5 +1,5 @@
 // The access log: one JSON object a line for each exchange, off the request's path. The path only appends to an array; lines
-// are made in batches between events, and pino's buffered destination writes them in the background.
+// are made in batches between events (access-line.ts), and pino's destination writes them in the background, in large pieces.
 //
 //   edge         name of this edge                        cache        Cache-Status of the answer (RFC 9211)
 //   time         when the request came, ISO 8601, UTC     outcome      hit, stale, revalidated, miss, bypass or none
@@ -19,27 +19,7 @@ import type { Clock, Timer } from '../../infra/runtime/clock.ts';
 import type { Log } from '../../infra/runtime/log.ts';
 import type { Counter, Metrics } from '../../infra/runtime/metrics.ts';
 import type { Random } from '../../infra/runtime/random.ts';
-
-export interface AccessRecord {
-  /** Unix milliseconds. */
-  readonly time: number;
-  readonly client: string;
-  readonly method: string;
-  readonly host: string;
-  readonly target: string;
-  readonly status: number;
-  readonly bytes: number;
-  /** Milliseconds. */
-  readonly durationMs: number;
-  readonly cache: string | undefined;
-  readonly outcome: string | undefined;
-  readonly site: string | undefined;
-  readonly origin: string | undefined;
-  readonly failure: string | undefined;
-  readonly userAgent: string | undefined;
-  readonly referer: string | undefined;
-  readonly version: number | undefined;
-}
+import { AccessLines, type AccessRecord } from './access-line.ts';
 
 export interface AccessLogOptions {
   readonly edge: string;
@@ -60,14 +40,12 @@ export interface AccessLogPorts {
 const MAX_RECORDS = 10_000;
 /** Lines made between two events. */
 const BATCH = 500;
-/** Lines are handed to the system in pieces of about this size, bytes. */
-const PIECE_BYTES = 8 * 1024;
+/** Lines are handed to the system in pieces of about this size, characters: each takes a thread from the pool. */
+const PIECE = 64 * 1024;
 /** Lines that wait to be written, bytes. */
 const MAX_BUFFER_BYTES = 8 * 1024 * 1024;
 const FLUSH_MS = 1_000;
 const COMPLAIN_MS = 60_000;
-const MAX_TEXT = 512;
-const MAX_TARGET = 2_048;
 
 type Destination = ReturnType<typeof pino.destination>;
 
@@ -77,7 +55,10 @@ export class AccessLog {
   readonly #destination: Destination;
   readonly #dropped: Counter;
   readonly #flusher: Timer;
+  readonly #lines: AccessLines;
   #records: AccessRecord[] = [];
+  /** Lines of the next piece. */
+  #text = '';
   #scheduled = false;
   /** The reader of a pipe went away: nothing more can be written. */
   #broken = false;
@@ -88,10 +69,15 @@ export class AccessLog {
     this.#options = options;
     this.#ports = ports;
     this.#destination = destination;
+    this.#lines = new AccessLines(options.edge);
     this.#dropped = ports.metrics.counter('meridian_access_log_dropped_total', 'Lines lost to a slow destination.');
     destination.on('error', (error: NodeJS.ErrnoException) => this.#failed(error));
-    destination.on('drop', () => this.#dropped.add());
-    this.#flusher = ports.clock.every(FLUSH_MS, () => destination.flush());
+    destination.on('drop', (text: string) => this.#dropped.add(text.split('\n').length - 1));
+    this.#flusher = ports.clock.every(FLUSH_MS, () => {
+      this.#handOver();
+      // What failed is tried again.
+      destination.flush();
+    });
   }
 
   /** Rejects with a message for the operator when the destination cannot be opened. */
@@ -100,14 +86,17 @@ export class AccessLog {
       dest: options.destination,
       sync: false,
       append: true,
-      minLength: PIECE_BYTES,
+      minLength: 1,
       maxLength: MAX_BUFFER_BYTES,
     });
-    await new Promise<void>((resolve, reject) => {
+    const opened = new Promise<void>((resolve, reject) => {
       destination.once('ready', resolve);
-      destination.once('error', (error: Error) =>
-        reject(new Error(`the access log ${options.destination} cannot be opened: ${error.message}`, { cause: error })),
-      );
+      destination.once('error', reject);
+    });
+    await opened.catch((error: Error) => {
+      // It never was open, but pino, unless told, would write to it when the process exits.
+      destination.emit('close');
+      throw new Error(`the access log ${options.destination} cannot be opened: ${error.message}`, { cause: error });
     });
     return new AccessLog(options, ports, destination);
   }
@@ -136,6 +125,7 @@ export class AccessLog {
     this.#flusher.cancel();
     this.#write(this.#records);
     this.#records = [];
+    this.#handOver();
     if (!this.#broken) {
       const { promise, resolve } = Promise.withResolvers<void>();
       this.#destination.once('close', resolve);
@@ -150,18 +140,29 @@ export class AccessLog {
   #schedule(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
-    setImmediate(() => {
-      this.#scheduled = false;
-      if (this.#closed) return;
-      const batch = this.#records;
-      this.#records = batch.length > BATCH ? batch.splice(BATCH) : [];
-      this.#write(batch);
-      if (this.#records.length > 0) this.#schedule();
-    });
+    setImmediate(this.#next);
   }
 
+  readonly #next = (): void => {
+    this.#scheduled = false;
+    if (this.#closed) return;
+    const batch = this.#records;
+    this.#records = batch.length > BATCH ? batch.splice(BATCH) : [];
+    this.#write(batch);
+    if (this.#records.length > 0) this.#schedule();
+  };
+
   #write(records: readonly AccessRecord[]): void {
-    for (const record of records) this.#destination.write(`${line(this.#options.edge, record)}\n`);
+    for (const record of records) {
+      this.#text += this.#lines.line(record);
+      if (this.#text.length >= PIECE) this.#handOver();
+    }
+  }
+
+  #handOver(): void {
+    const text = this.#text;
+    this.#text = '';
+    if (text !== '') this.#destination.write(text);
   }
 
   #failed(error: NodeJS.ErrnoException): void {
@@ -175,30 +176,4 @@ export class AccessLog {
     const fields = { destination: this.#options.destination, err: error };
     this.#ports.log.error(fields, 'the access log cannot be written; lines that do not fit its buffer are dropped');
   }
-}
-
-function line(edge: string, record: AccessRecord): string {
-  return JSON.stringify({
-    edge,
-    time: new Date(record.time).toISOString(),
-    client: record.client,
-    method: record.method,
-    host: cut(record.host, MAX_TEXT),
-    target: cut(record.target, MAX_TARGET),
-    status: record.status,
-    bytes: record.bytes,
-    duration_ms: Math.round(record.durationMs * 1_000) / 1_000,
-    cache: record.cache,
-    outcome: record.outcome,
-    site: record.site,
-    origin: record.origin,
-    failure: record.failure,
-    user_agent: cut(record.userAgent, MAX_TEXT),
-    referer: cut(record.referer, MAX_TEXT),
-    version: record.version,
-  });
-}
-
-function cut(text: string | undefined, length: number): string | undefined {
-  return text === undefined || text.length <= length ? text : `${text.slice(0, length)}…`;
 }

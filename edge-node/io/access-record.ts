@@ -1,7 +1,7 @@
 // What the access log says of an exchange.
 import { field } from '../decide/fields.ts';
 import type { Settled } from '../ports.ts';
-import type { AccessRecord } from './access-log.ts';
+import type { AccessRecord } from './access-line.ts';
 
 /** `now`: Unix milliseconds; `durationMs`: from the request's arrival to the answer's end. */
 export function accessRecord(exchange: Settled, bytes: number, durationMs: number, now: number): AccessRecord {

@@ -48,6 +48,8 @@ export class Exchange implements Settled {
   key = '';
   /** What the answer is made from, when it comes from the cache. */
   entry: CacheEntry | undefined = undefined;
+  /** Of `entry` when it was judged, milliseconds. */
+  ageMs = 0;
   /** What is stored but may not be served without asking the origin. */
   stale: CacheEntry | undefined = undefined;
   /** It may be served when no origin can be reached, */

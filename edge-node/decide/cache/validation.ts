@@ -79,7 +79,8 @@ export function hasConditions(requestFields: FieldList): boolean {
 
 /** RFC 9110 section 13.1.2: `*`, or a list with a tag that equals `etag` by weak comparison. Broken lists match nothing more. */
 function listsTag(list: string, etag: string | undefined): boolean {
-  if (list.trim() === '*') return true;
+  // What most clients send is the very tag that they were given.
+  if (list === etag || list.trim() === '*') return true;
   if (etag === undefined) return false;
   const wanted = opaque(etag);
   let at = 0;

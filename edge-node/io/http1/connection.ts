@@ -17,7 +17,7 @@ import type { Refused } from '../../decide/http1/refusal.ts';
 import { type ParsedRequest, RequestParser } from '../../decide/http1/request-parser.ts';
 import { type ExchangeOwner, Http1Client } from './client.ts';
 import { Deadlines, type Waiting } from './deadlines.ts';
-import { Outbox } from './outbox.ts';
+import { LONG_SLICE_BYTES, Outbox } from './outbox.ts';
 import { type BodyOwner, Http1Body } from './request-body.ts';
 import type { Http1Shared, Swept } from './shared.ts';
 
@@ -66,7 +66,7 @@ export class Http1Connection implements ExchangeOwner, BodyOwner, Swept {
     this.#peer = peerAddress(socket);
     this.#sni = sni;
     this.#parser = new RequestParser(shared.parser, scheme, this.#peer, sni);
-    this.#outbox = new Outbox(socket);
+    this.#outbox = new Outbox(socket, scheme === 'http' ? LONG_SLICE_BYTES : undefined);
     this.#deadlines = new Deadlines(shared.limits, shared.now);
     shared.connections.add(this);
     if (!shared.reads.readInto(socket, (octets) => this.#onRead(octets))) {
@@ -170,6 +170,7 @@ export class Http1Connection implements ExchangeOwner, BodyOwner, Swept {
 
   sweep(now: number): void {
     const { empty, written } = this.#outbox;
+    this.#outbox.sweep();
     const late = this.#deadlines.late(now, empty, written);
     switch (late) {
       case 'idle':

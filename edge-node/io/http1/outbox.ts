@@ -1,5 +1,6 @@
 // What one connection has to write, in few system calls: small parts are copied together, long ones are handed over as they
-// are, in slices, so that a slow reader holds no more than two slices in the socket and its progress can be seen.
+// are, in slices, so that a slow reader holds no more than two slices in the socket and its progress can be seen. To who takes
+// them quickly they become longer, since each costs a few system calls.
 import type { Duplex } from 'node:stream';
 
 /** A part longer than this is not worth copying. */
@@ -8,6 +9,8 @@ const COPY_MAX = 16 * 1024;
 const GATHER_MAX = 64 * 1024;
 /** Handed to the socket in one go; more than its high-water mark, so that "drain" follows whenever some is left over. */
 const SLICE_BYTES = 128 * 1024;
+/** To a quick reader. */
+export const LONG_SLICE_BYTES = 512 * 1024;
 /** Slots for parts that an idle connection keeps. */
 const PARTS_KEPT = 8;
 
@@ -23,9 +26,16 @@ export class Outbox {
   #offset = 0;
   #hasLong = false;
   #handed = 0;
+  /** Unless the socket said that there is room after the last write; asking it costs more than all else here. */
+  #mayBeFull = false;
+  #slice = SLICE_BYTES;
+  readonly #maxSlice: number;
+  #writtenAtSweep = 0;
 
-  constructor(socket: Duplex) {
+  /** `maxSlice`: bytes, to a quick reader. Where the socket copies what it is given, as TLS does, that should stay small. */
+  constructor(socket: Duplex, maxSlice = SLICE_BYTES) {
     this.#socket = socket;
+    this.#maxSlice = maxSlice;
   }
 
   /** Octets that have not been handed to the socket. */
@@ -36,7 +46,7 @@ export class Outbox {
   /** After `flush`: whether more should wait. "drain" of the socket follows when this was true. */
   get blocked(): boolean {
     const socket = this.#socket;
-    return socket.writableNeedDrain && socket.writableLength > 0;
+    return this.#mayBeFull && socket.writableNeedDrain && socket.writableLength > 0;
   }
 
   /** Octets that the socket has passed to the system, ever. */
@@ -47,6 +57,13 @@ export class Outbox {
   /** Whether all of it has been passed to the system. */
   get empty(): boolean {
     return this.#bytes === 0 && this.#socket.writableLength === 0;
+  }
+
+  /** To be called about twice a second. */
+  sweep(): void {
+    const { written } = this;
+    if (written === this.#writtenAtSweep && !this.empty) this.#slice = SLICE_BYTES;
+    this.#writtenAtSweep = written;
   }
 
   /** Does not write yet; `part` has to stay as it is. */
@@ -62,16 +79,18 @@ export class Outbox {
   flush(): void {
     if (this.#bytes === 0) return;
     const socket = this.#socket;
-    if (socket.writableLength >= SLICE_BYTES) return;
+    if (this.#mayBeFull && socket.writableLength >= this.#slice) return;
     if (!this.#hasLong && this.#bytes <= GATHER_MAX) {
       this.#write(this.#gather(this.#last));
       return;
     }
     do {
       socket.cork();
-      let budget = SLICE_BYTES;
+      let budget = this.#slice;
       while (budget > 0 && this.#bytes > 0) budget -= this.#writeSome(budget);
+      if (this.#bytes > 0) this.#slice = Math.min(this.#slice * 2, this.#maxSlice);
       socket.uncork();
+      this.#mayBeFull = true;
     } while (this.#bytes > 0 && socket.writableLength === 0);
     if (this.#bytes === 0) this.#hasLong = false;
   }
@@ -96,7 +115,7 @@ export class Outbox {
 
   #write(octets: Uint8Array): void {
     this.#handed += octets.length;
-    this.#socket.write(octets);
+    this.#mayBeFull = !this.#socket.write(octets);
   }
 
   /** Writes a run of small parts, or a slice of a long one of up to `budget` octets; returns how many. */

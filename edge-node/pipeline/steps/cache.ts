@@ -47,6 +47,7 @@ export const lookUp: StepFunction<'lookUp'> = (x, { ports, memo }) => {
   if (judgement.kind === 'fresh') {
     ports.cache.touch(entry);
     x.entry = entry;
+    x.ageMs = judgement.ageMs;
     x.outcome = 'hit';
     return 'respond';
   }

@@ -23,7 +23,7 @@ const OF_ONE_PART: ReadonlySet<string> = new Set([...OF_THE_WHOLE, 'content-type
 
 export function respondFromCache(x: Exchange, ports: Ports, entry: CacheEntry): void {
   const head = x.freshHead ?? entry.head;
-  const age = ageMs(head, ports.clock.now());
+  const age = x.outcome === 'hit' ? x.ageMs : ageMs(head, ports.clock.now());
   const ttl = head.lifetimeMs - age;
   const ready =
     x.outcome === 'hit'
