@@ -19,7 +19,7 @@ import { OriginOrder } from './decide/order.ts';
 import { AccessLog } from './io/access-log.ts';
 import { accessRecord } from './io/access-record.ts';
 import { type Readiness, startAdminServer } from './io/admin-server.ts';
-import { loadCertificates } from './io/certificates.ts';
+import { openCertificates, readCertificates } from './io/certificates.ts';
 import { ControlStream } from './io/control-stream.ts';
 import { guardedConnector, guardedLookup } from './io/guarded-lookup.ts';
 import { type Listener, listenHttp1 } from './io/http1/listener.ts';
@@ -235,8 +235,9 @@ async function startTls(
   events: TlsEvents,
   { clock, log }: EdgeOptions,
 ): Promise<TlsListener> {
-  const certificates = await loadCertificates(folder, clock.now());
-  for (const warning of certificates.warnings) log.warn({}, warning);
+  const read = await readCertificates(folder, clock.now());
+  const certificates = openCertificates(read);
+  for (const warning of read.warnings) log.warn({}, warning);
   log.info({ names: certificates.names.length }, 'certificates are loaded');
   const onHttp1 = (socket: Socket): void => listener.serve(socket);
   return await listenTls({ ...address(text, 'the address for TLS'), certificates, events, onHttp1, clock });

@@ -3,7 +3,7 @@ import http2 from 'node:http2';
 import { after } from 'node:test';
 import tls from 'node:tls';
 import { fileURLToPath } from 'node:url';
-import { loadCertificates } from '../../edge-node/io/certificates.ts';
+import { openCertificates, readCertificates } from '../../edge-node/io/certificates.ts';
 import { DEFAULT_HTTP2_LIMITS, type Http2Limits } from '../../edge-node/io/http2/shared.ts';
 import { DEFAULT_TLS_LIMITS, listenTls, type TlsLimits, type TlsListener } from '../../edge-node/io/tls-listener.ts';
 import { type Clock, systemClock } from '../../infra/runtime/clock.ts';
@@ -32,7 +32,7 @@ export async function startTlsEdge(
   const listener = await listenTls({
     host: '127.0.0.1',
     port: 0,
-    certificates: await loadCertificates(CERTIFICATES, Date.now()),
+    certificates: openCertificates(await readCertificates(CERTIFICATES, Date.now())),
     ...(ticketKeys && { ticketKeys }),
     events: {
       onExchange: (client) => edge.events.onExchange(client),
