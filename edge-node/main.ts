@@ -137,7 +137,10 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
       log,
       metrics,
       file: new SnapshotFile(path.join(options.dataDir, 'snapshot'), log),
-      prepare,
+      prepare: async (snapshot) => {
+        const swap = prepare(snapshot);
+        return async () => swap();
+      },
     });
     if (options.snapshot) prepare(options.snapshot)();
     else await snapshots.restore();
@@ -240,7 +243,7 @@ async function startTls(
   for (const warning of read.warnings) log.warn({}, warning);
   log.info({ names: certificates.names.length }, 'certificates are loaded');
   const onHttp1 = (socket: Socket): void => listener.serve(socket);
-  return await listenTls({ ...address(text, 'the address for TLS'), certificates, events, onHttp1, clock });
+  return await listenTls({ address: address(text, 'the address for TLS'), certificates, events, onHttp1, clock });
 }
 
 function gauges(metrics: Metrics, cache: MemoryStore, serving: () => Serving | undefined): void {

@@ -30,8 +30,7 @@ export async function startTlsEdge(
 ): Promise<TlsEdge> {
   const edge = await startEdge(origins);
   const listener = await listenTls({
-    host: '127.0.0.1',
-    port: 0,
+    address: { host: '127.0.0.1', port: 0 },
     certificates: openCertificates(await readCertificates(CERTIFICATES, Date.now())),
     ...(ticketKeys && { ticketKeys }),
     events: {

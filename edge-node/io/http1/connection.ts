@@ -134,7 +134,8 @@ export class Http1Connection implements ExchangeOwner, BodyOwner, Swept {
 
   retire(): void {
     this.#retiring = true;
-    if (this.#deadlines.waiting === 'idle') this.#finish();
+    this.#deadlines.retire();
+    this.sweep(this.#shared.now);
   }
 
   sweep(now: number): void {
@@ -263,7 +264,7 @@ export class Http1Connection implements ExchangeOwner, BodyOwner, Swept {
         this.break();
         return;
       }
-    } else if (this.#inputEnded || (this.#retiring && left === 0)) {
+    } else if (this.#inputEnded) {
       this.#finish();
       return;
     } else if (left > 0) {

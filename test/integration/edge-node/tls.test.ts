@@ -225,7 +225,13 @@ test('a port that is in use is said', async () => {
   const certificates = openCertificates(await readCertificates(CERTIFICATES, 0));
   const { events, port } = await startEdge(origins);
   await assert.rejects(
-    listenTls({ host: '127.0.0.1', port, certificates, events, onHttp1: () => undefined, clock: systemClock }),
+    listenTls({
+      address: { host: '127.0.0.1', port },
+      certificates,
+      events,
+      onHttp1: () => undefined,
+      clock: systemClock,
+    }),
     /cannot listen on 127\.0\.0\.1:\d+: the port is in use; stop what uses it or choose another/,
   );
 });
