@@ -144,9 +144,10 @@ export class Supervisor {
     const gone = this.#round('gone', 'forget', undefined, graceMs + LAST_MS);
     for (const worker of this.#workers.values()) {
       gone.add(worker);
-      if (worker.state === 'loading') worker.port.terminate();
-      else worker.port.post({ kind: 'stop', graceMs });
+      const { state } = worker;
       worker.state = 'stopping';
+      if (state === 'loading') worker.port.terminate();
+      else worker.port.post({ kind: 'stop', graceMs });
     }
     await gone.promise;
   }
