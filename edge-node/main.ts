@@ -240,7 +240,7 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
               explain(question, { edge: name, clock, serving: () => serving, locate, cache, barrier, health }),
           },
         );
-    gauges(metrics, { cache, connections, supervisor, serving: () => serving });
+    gauges(metrics, { cache, connections, doors, serving: () => serving });
 
     const http = address(options.listen, 'the listening address');
     const https = options.tls && address(options.tls.listen, 'the address for TLS');
@@ -333,11 +333,11 @@ function threadsOf({ threads, log }: EdgeOptions): number {
 interface Gauged {
   readonly cache: SharedStore;
   readonly connections: SharedConnections;
-  readonly supervisor: Supervisor;
+  readonly doors: Doors;
   serving(): Serving | undefined;
 }
 
-function gauges(metrics: Metrics, { cache, connections, supervisor, serving }: Gauged): void {
+function gauges(metrics: Metrics, { cache, connections, doors, serving }: Gauged): void {
   metrics.gauge('meridian_cache_objects', 'Stored responses.', () => cache.stats().objects);
   metrics.gauge('meridian_cache_bytes', 'Bytes that stored responses take.', () => cache.stats().bytes);
   metrics.gauge('meridian_cache_evictions', 'Stored responses evicted for space.', () => cache.stats().evictions);
@@ -345,7 +345,7 @@ function gauges(metrics: Metrics, { cache, connections, supervisor, serving }: G
     return cache.stats().resets;
   });
   metrics.gauge('meridian_connections', 'Connections of clients.', () => connections.total());
-  metrics.gauge('meridian_threads', 'Threads that serve requests.', () => supervisor.live);
+  metrics.gauge('meridian_threads', 'Threads that serve requests.', () => doors.threads);
   metrics.gauge('meridian_snapshot_revision', 'Revision of the snapshot that serves; 0: none.', () => {
     return serving()?.snapshot.version.revision ?? 0;
   });

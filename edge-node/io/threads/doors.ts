@@ -52,6 +52,11 @@ export class Doors {
     this.#open.delete(thread);
   }
 
+  /** Threads that listen. */
+  get threads(): number {
+    return this.#open.size;
+  }
+
   /** As clients know it; undefined when there is none. */
   port(name: DoorName): number | undefined {
     const held = this.#doors.get(name)?.held.port;

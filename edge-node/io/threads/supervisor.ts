@@ -75,11 +75,6 @@ export class Supervisor {
     this.#ports = ports;
   }
 
-  /** Workers that do their work. */
-  get live(): number {
-    return this.#live().length;
-  }
-
   /** Starts workers 1 ..= `count`. Resolves when all have loaded; rejects, for good, when one cannot. */
   async start(count: number): Promise<void> {
     const round = this.#round('started', 'fail');
