@@ -1,6 +1,8 @@
-// One edge node: joins the parts, starts them in order, stops them in reverse. The only file of the edge that sees all of it.
-import { randomUUID } from 'node:crypto';
-import type { Socket } from 'node:net';
+// The main thread of one edge: joins the parts, starts them in order, stops them in reverse. Requests are served by worker threads
+// (worker.ts); here are the control stream, the snapshot on its way to all of them, probes, purges, the operator's port, and
+// the take-over of the ports by another process.
+import { randomBytes, randomUUID } from 'node:crypto';
+import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { openGeo } from '../geo/database.ts';
 import type { Clock } from '../infra/runtime/clock.ts';
@@ -9,36 +11,40 @@ import type { Log } from '../infra/runtime/log.ts';
 import { Metrics } from '../infra/runtime/metrics.ts';
 import type { Random } from '../infra/runtime/random.ts';
 import { canonicalHost } from '../proto/canonical-url.ts';
-import type { Snapshot } from '../proto/gen/meridian/v1/resources.ts';
+import { Snapshot } from '../proto/gen/meridian/v1/resources.ts';
 import { formatVersion } from '../proto/version.ts';
-import { PurgeBarrier } from './decide/barrier.ts';
-import { cacheName } from './decide/cache/cache-status.ts';
 import { compileSnapshot } from './decide/compile.ts';
 import { HealthTable } from './decide/health.ts';
 import { OriginOrder } from './decide/order.ts';
-import { AccessLog } from './io/access-log.ts';
-import { accessRecord } from './io/access-record.ts';
-import { type Readiness, startAdminServer } from './io/admin-server.ts';
-import { loadCertificates } from './io/certificates.ts';
+import { type AdminServer, type Readiness, startAdminServer } from './io/admin-server.ts';
+import { readCertificates } from './io/certificates.ts';
 import { ControlStream } from './io/control-stream.ts';
 import { guardedLookup } from './io/guarded-lookup.ts';
-import { type Listener, listenHttp1 } from './io/http1/listener.ts';
 import { CountingLedger } from './io/ledger.ts';
-import { MemoryStore } from './io/memory-store.ts';
-import { OriginClient } from './io/origin/client.ts';
-import { connector } from './io/origin/connector.ts';
 import { httpProbe } from './io/probe.ts';
 import { Prober } from './io/prober.ts';
+import { SharedBarrier } from './io/shared/shared-barrier.ts';
+import { SharedConnections } from './io/shared/shared-connections.ts';
+import { SharedCounters } from './io/shared/shared-counters.ts';
+import { SharedStore } from './io/shared/shared-store.ts';
 import { SnapshotApplier } from './io/snapshot-applier.ts';
 import { SnapshotFile } from './io/snapshot-file.ts';
 import { Sweeper } from './io/sweeper.ts';
-import { listenTls, type TlsEvents, type TlsListener } from './io/tls-listener.ts';
+import { openDesk } from './io/take-over/desk.ts';
+import { Inheritance } from './io/take-over/inheritance.ts';
+import { type LaunchCommand, startSuccessor } from './io/take-over/successor.ts';
+import { Doors } from './io/threads/doors.ts';
+import { HealthBoard } from './io/threads/health-board.ts';
+import { canSharePorts, resolve } from './io/threads/held-port.ts';
+import { allocateMemory } from './io/threads/memory.ts';
+import { spawnWorker } from './io/threads/spawn.ts';
+import { Supervisor } from './io/threads/supervisor.ts';
 import { trustedProxies } from './io/trusted-proxies.ts';
-import { Exchange } from './pipeline/exchange.ts';
 import { explain } from './pipeline/explain.ts';
-import { createEngine } from './pipeline/run.ts';
-import { STEPS } from './pipeline/steps/index.ts';
-import type { Ports, Serving } from './ports.ts';
+import type { Serving } from './ports.ts';
+
+export { askForTakeOver } from './io/take-over/desk.ts';
+export { VARIABLE as INHERITED } from './io/take-over/inheritance.ts';
 
 export interface EdgeOptions {
   /** As declared by an edge resource. */
@@ -50,16 +56,27 @@ export interface EdgeOptions {
   readonly adminListen: string;
   /** Serve https, too: "host:port", and the folder of the certificates. */
   readonly tls?: { readonly listen: string; readonly certificates: string };
+  /** Threads that serve requests, beside the main one, 1 to {@link MAX_THREADS}. Default: as many as there are processors. */
+  readonly threads?: number;
+  /** Connections at once, over all threads and ports, and of one client among them. */
+  readonly maxConnections?: number;
+  readonly maxClientConnections?: number;
   /** Holds the last good snapshot. */
   readonly dataDir: string;
   /** MaxMind DB files; default: DB-IP's city data. Empty: clients are taken to be where the edge is. */
   readonly geoFiles?: readonly string[];
-  /** Bytes of memory for the cache. */
+  /** Bytes of memory for the cache, of all threads together. */
   readonly cacheBytes: number;
   /** A file's path, "-" for standard output, or "off". */
   readonly accessLog: string;
   /** Serve this and nothing else, without a control plane. */
   readonly snapshot?: Snapshot;
+  /** What an edge that hands its ports over to this one has left in the environment ({@link INHERITED}). */
+  readonly inherited?: string | undefined;
+  /** Why this edge's ports may not be handed over, if so. */
+  readonly tied?: string | undefined;
+  /** What runs in a worker thread, in place of worker.ts; for tests. */
+  readonly worker?: URL;
   readonly log: Log;
   readonly clock: Clock;
   readonly random: Random;
@@ -69,100 +86,132 @@ export interface Edge {
   readonly port: number;
   readonly adminPort: number;
   readonly tlsPort: number | undefined;
+  /** Resolves when another process has the ports: what is left is to `stop`. */
+  readonly handedOver: Promise<void>;
   /** Answers what is in flight, then closes. */
   stop(): Promise<void>;
 }
 
+export const MAX_THREADS = 256;
+export const DEFAULT_MAX_CONNECTIONS = 20_000;
+export const DEFAULT_MAX_CLIENT_CONNECTIONS = 1_000;
+
 const SOFTWARE_VERSION = '0.1.0';
 const STOP_GRACE_MS = 4_000;
+/** After a take-over there is no hurry: nobody waits for this process to end. */
+const HANDED_OVER_GRACE_MS = 30_000;
+/** What the main thread waits for the cache's lock, milliseconds: it is the one that sees to dead threads. */
+const PATIENCE_MS = 50;
+const WORKER = new URL('worker.ts', import.meta.url);
 
 /** Rejects with a sentence that says what is wrong when a port, a file or a database cannot be had. */
 export async function startEdge(options: EdgeOptions): Promise<Edge> {
   const { name, log, clock, random } = options;
   const lifecycle = new Lifecycle(clock, log);
+  const inheritance = options.inherited === undefined ? undefined : new Inheritance(options.inherited);
   try {
     return await start();
   } catch (error) {
+    inheritance?.failed(error instanceof Error ? error.message : String(error));
     await lifecycle.stop();
     throw error;
   }
 
   async function start(): Promise<Edge> {
-    const metrics = new Metrics();
-    const barrier = new PurgeBarrier();
-    const health = new HealthTable();
-    const cache = new MemoryStore({ maxBytes: options.cacheBytes });
+    const workers = threadsOf(options);
+    const memory = allocateMemory({
+      workers,
+      cacheBytes: options.cacheBytes,
+      connections: {
+        connections: options.maxConnections ?? DEFAULT_MAX_CONNECTIONS,
+        perClient: options.maxClientConnections ?? DEFAULT_MAX_CLIENT_CONNECTIONS,
+      },
+    });
+    const metrics = new Metrics(new SharedCounters(memory.counters, 0));
+    const cache = new SharedStore(memory.store, 0, { localBytes: 0, patienceMs: PATIENCE_MS });
+    const barrier = new SharedBarrier(memory.barrier);
+    const connections = new SharedConnections(memory.connections, 0);
+    const doors = new Doors();
+
+    // Threads load while the rest is read.
+    const supervisor: Supervisor = new Supervisor({
+      clock,
+      random,
+      log,
+      spawn: (thread, events) => {
+        const setup = { thread, workers, edge: name, accessLog: options.accessLog, ...memory };
+        return spawnWorker(options.worker ?? WORKER, setup, events);
+      },
+      onDied(thread) {
+        cache.recover(thread);
+        connections.recover(thread);
+        doors.forget(thread);
+        metrics.counter('meridian_thread_deaths_total', 'Threads that ended, by whatever cause.').add();
+      },
+      onMessage(thread, message) {
+        if (message.kind === 'suspect') prober.suspect(message.pool, message.origin);
+        else if (message.kind === 'log') log[message.level](message.fields, message.message);
+        else if (message.kind === 'listening') doors.opened(thread, message);
+      },
+    });
+    lifecycle.onStop('threads that were loading', () => supervisor.stop(0));
+    const loaded = supervisor.start(workers);
+    loaded.catch(() => undefined);
+
     const geo = await openGeo({
       ...(options.geoFiles && { files: options.geoFiles }),
       own: { latitude: 0, longitude: 0 },
       clock,
       log,
+      onReplaced: () => supervisor.useGeo({ kind: 'geo', images: geo.images() }),
     });
     lifecycle.onStop('geo database', () => geo.close());
+    supervisor.useGeo({ kind: 'geo', images: geo.images() });
 
     // Probes may end before the stream is there.
     let control: ControlStream | undefined;
-    const lookup = guardedLookup();
+    const health = new HealthTable();
+    const board = new HealthBoard(health, clock);
+    lifecycle.onStop('health board', () => board.stop());
     const prober = new Prober({
       clock,
       random,
       log,
       table: health,
-      probe: httpProbe(clock, lookup),
-      onTransition: (transition) => control?.reportTransition(transition),
+      probe: httpProbe(clock, guardedLookup()),
+      onTransition(transition) {
+        board.publish();
+        control?.reportTransition(transition);
+      },
     });
     lifecycle.onStop('probes', () => prober.stop());
-    const origins = new OriginClient({
-      clock,
-      connector: (origin) => connector(origin, { lookup }),
-      suspect: (origin) => prober.suspect(origin.pool, origin.name),
-    });
-    lifecycle.onStop('origin connections', () => origins.close());
 
     let serving: Serving | undefined;
-    const prepare = (snapshot: Snapshot) => {
+    let generations = 0;
+    const prepare = async (snapshot: Snapshot) => {
       const compiled = compileSnapshot(snapshot, name);
       const isTrusted = trustedProxies(compiled.edge.trustedProxies);
-      return () => {
+      const next = board.prepare(compiled.pools);
+      generations += 1;
+      const bytes = Snapshot.encode(snapshot).finish();
+      const commit = await supervisor.prepare({ id: generations, snapshot: bytes, health: next.handles });
+      return async () => {
         serving = { snapshot: compiled, isTrusted, order: new OriginOrder() };
         geo.setOwn(compiled.location);
-        origins.use(compiled);
         prober.setPools(snapshot.pools);
+        next.use();
+        await commit();
       };
     };
-    const snapshots = new SnapshotApplier({
-      edge: name,
-      log,
-      metrics,
-      file: new SnapshotFile(path.join(options.dataDir, 'snapshot'), log),
-      prepare,
-    });
-    if (options.snapshot) prepare(options.snapshot)();
+    const file = new SnapshotFile(path.join(options.dataDir, 'snapshot'), log);
+    const snapshots = new SnapshotApplier({ edge: name, log, metrics, file, prepare });
+    if (options.snapshot) await (await prepare(options.snapshot))();
     else await snapshots.restore();
 
-    const accessLog = await openAccessLog(options, metrics);
-    if (accessLog) lifecycle.onStop('access log', () => accessLog.close());
-    const ledger = new CountingLedger(
-      metrics,
-      clock,
-      accessLog && ((x, bytes, ms) => accessLog.log(accessRecord(x, bytes, ms, clock.now()))),
-    );
-    const ports: Ports = {
-      edge: name,
-      cacheName: cacheName(name),
-      clock,
-      random,
-      log,
-      serving: () => serving,
-      locate: (address) => geo.locate(address),
-      cache,
-      barrier,
-      health,
-      origins,
-      ledger,
-    };
+    const ledger = new CountingLedger(metrics, clock, undefined);
     const sweeper = new Sweeper(cache, barrier, clock);
     lifecycle.onStop('sweeper', () => sweeper.stop());
+    const locate = (ip: string) => geo.locate(ip);
     control = options.snapshot
       ? undefined
       : new ControlStream(
@@ -179,71 +228,124 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
             metrics,
             snapshots,
             barrier: sweeper,
-            health,
+            health: {
+              report: () => health.report(),
+              setView(view, now) {
+                health.setView(view, now);
+                board.publish();
+              },
+            },
             statistics: () => ledger.statistics(cache),
-            explain: (question) => explain(question, ports),
+            explain: (question) =>
+              explain(question, { edge: name, clock, serving: () => serving, locate, cache, barrier, health }),
           },
         );
+    gauges(metrics, { cache, connections, doors, serving: () => serving });
 
-    gauges(metrics, cache, () => serving);
-    const adminAddress = address(options.adminListen, 'the admin port');
+    const http = address(options.listen, 'the listening address');
+    const https = options.tls && address(options.tls.listen, 'the address for TLS');
+    const adminAt = address(options.adminListen, 'the admin port');
+    const certificates = options.tls && (await readCertificates(options.tls.certificates, clock.now()));
+    for (const warning of certificates?.warnings ?? []) log.warn({}, warning);
+    if (certificates) log.info({ certificates: certificates.pairs.length }, 'certificates are loaded');
+    await loaded;
+
+    const adminHost = await resolve(adminAt.host);
+    const adminInherited = inheritance?.take('admin', adminHost, adminAt.port);
+    await doors.hold('http', http, inheritance);
+    if (https) await doors.hold('https', https, inheritance);
+    lifecycle.onStop('held ports', () => doors.release());
+    if (inheritance) {
+      if (!serving) throw new Error('there is nothing to serve: no snapshot is in the data folder');
+      await inheritance.ready();
+    }
+
+    const handedOver = Promise.withResolvers<void>();
+    let admin: AdminServer | undefined;
+    let grace = STOP_GRACE_MS;
+    const desk = await openDesk(options.dataDir, handOver, log);
+    lifecycle.onStop('take-over', () => desk.close());
     const link = () => ({ connected: control?.connected ?? false, synced: control?.synced ?? false });
     const readiness = (): Readiness =>
       serving
         ? { ready: true, details: { version: formatVersion(serving.snapshot.version), ...link() } }
         : { ready: false, reason: control?.lastError ?? 'no configuration has arrived yet', details: link() };
-    const admin = await startAdminServer({ log, metrics, readiness }, adminAddress.host, adminAddress.port);
-    lifecycle.onStop('admin port', () => admin.close());
+    admin = await startAdminServer(
+      { log, metrics, readiness },
+      adminHost,
+      adminInherited?.port ?? adminAt.port,
+      adminInherited?.descriptors[0],
+    );
+    const { close: closeAdmin, port: adminPort } = admin;
+    lifecycle.onStop('admin port', closeAdmin);
 
-    const engine = createEngine(ports, STEPS);
-    const refused = 'Requests and fields that the listener refused, by reason.';
-    const events: TlsEvents = {
-      onExchange: (client) => engine.start(new Exchange(client, clock.monotonic())),
-      onRefused: (reason, detail) => {
-        metrics.counter('meridian_listener_refused_total', refused, { reason }).add();
-        log.debug({ reason, detail }, 'refused by the listener');
-      },
-    };
-    const listener = await listenHttp1(address(options.listen, 'the listening address'), events, clock);
-    let secure: TlsListener | undefined;
-    // At once: the first closes what the second handed over to it.
-    lifecycle.onStop('listeners', async () => {
-      await Promise.all([listener.stop(clock, STOP_GRACE_MS), secure?.stop(STOP_GRACE_MS)]);
-    });
-    secure = options.tls && (await startTls(options.tls, listener, events, options));
+    lifecycle.onStop('threads', () => supervisor.stop(grace), HANDED_OVER_GRACE_MS + 5_000);
+    const secure = certificates && { certificates, ticketKeys: randomBytes(48) };
+    await supervisor.listen((thread) => doors.message(thread, workers, secure));
     control?.start();
     lifecycle.onStop('control stream', async () => {
       control?.stop();
       await snapshots.idle();
     });
-    return { port: listener.port, adminPort: admin.port, tlsPort: secure?.port, stop: () => lifecycle.stop() };
+    return {
+      port: doors.port('http') ?? 0,
+      adminPort,
+      tlsPort: doors.port('https'),
+      handedOver: handedOver.promise,
+      stop: () => lifecycle.stop(),
+    };
+
+    /** Nothing is given up before the new process is ready; then nobody accepts for the moment that it takes to tell it. */
+    async function handOver(command: LaunchCommand): Promise<number> {
+      if (options.tied !== undefined) throw new Error(options.tied);
+      if (admin === undefined || grace !== STOP_GRACE_MS)
+        throw new Error('this edge is just starting, or handing over');
+      grace = HANDED_OVER_GRACE_MS;
+      log.info({ program: command.program, args: command.args }, 'a new process is started to take the ports over');
+      try {
+        const ports = doors.inherited({ host: adminHost, port: adminPort, descriptors: admin.descriptors });
+        const successor = await startSuccessor(command, ports, inheritance?.highest ?? 0, clock);
+        desk.close();
+        control?.stop();
+        await Promise.all([supervisor.close(), closeAdmin()]);
+        await successor.go();
+        log.info({ pid: successor.pid }, 'the ports are handed over; ending when all answers are sent');
+        handedOver.resolve();
+        return successor.pid;
+      } catch (error) {
+        grace = STOP_GRACE_MS;
+        throw error;
+      }
+    }
   }
 }
 
-async function openAccessLog(options: EdgeOptions, metrics: Metrics): Promise<AccessLog | undefined> {
-  const { accessLog, name, clock, random, log } = options;
-  if (accessLog === 'off') return undefined;
-  const destination = accessLog === '-' ? 1 : accessLog;
-  return AccessLog.open({ edge: name, destination, sample: 1 }, { clock, random, log, metrics });
+function threadsOf({ threads, log }: EdgeOptions): number {
+  const wanted = threads ?? Math.min(MAX_THREADS, availableParallelism());
+  if (!Number.isInteger(wanted) || wanted < 1 || wanted > MAX_THREADS) {
+    throw new Error(`threads: expected a whole number from 1 to ${MAX_THREADS}, found ${wanted}`);
+  }
+  if (wanted === 1 || canSharePorts()) return wanted;
+  log.warn({ wanted }, 'this system does not let threads share a port (SO_REUSEPORT): one thread serves requests');
+  return 1;
 }
 
-async function startTls(
-  { listen: text, certificates: folder }: NonNullable<EdgeOptions['tls']>,
-  listener: Listener,
-  events: TlsEvents,
-  { clock, log }: EdgeOptions,
-): Promise<TlsListener> {
-  const certificates = await loadCertificates(folder, clock.now());
-  for (const warning of certificates.warnings) log.warn({}, warning);
-  log.info({ names: certificates.names.length }, 'certificates are loaded');
-  const onHttp1 = (socket: Socket): void => listener.serve(socket);
-  return await listenTls({ ...address(text, 'the address for TLS'), certificates, events, onHttp1, clock });
+interface Gauged {
+  readonly cache: SharedStore;
+  readonly connections: SharedConnections;
+  readonly doors: Doors;
+  serving(): Serving | undefined;
 }
 
-function gauges(metrics: Metrics, cache: MemoryStore, serving: () => Serving | undefined): void {
+function gauges(metrics: Metrics, { cache, connections, doors, serving }: Gauged): void {
   metrics.gauge('meridian_cache_objects', 'Stored responses.', () => cache.stats().objects);
   metrics.gauge('meridian_cache_bytes', 'Bytes that stored responses take.', () => cache.stats().bytes);
   metrics.gauge('meridian_cache_evictions', 'Stored responses evicted for space.', () => cache.stats().evictions);
+  metrics.gauge('meridian_cache_resets', 'Times that the cache was emptied because a thread died in a change.', () => {
+    return cache.stats().resets;
+  });
+  metrics.gauge('meridian_connections', 'Connections of clients.', () => connections.total());
+  metrics.gauge('meridian_threads', 'Threads that serve requests.', () => doors.threads);
   metrics.gauge('meridian_snapshot_revision', 'Revision of the snapshot that serves; 0: none.', () => {
     return serving()?.snapshot.version.revision ?? 0;
   });

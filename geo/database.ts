@@ -1,14 +1,14 @@
 // Where an address is, from MaxMind DB files held in memory. Files are watched: one that is replaced is read and checked
 // beside the old one and takes its place between two look-ups; one that is refused changes nothing. Memory: the size of
-// the files, and while one is replaced, that of the new one too.
+// the files, and while one is replaced, that of the new one too; one copy for all threads, of which one watches.
 import { fileURLToPath } from 'node:url';
 import { type Address, formatAddress, isSpecial, parseAddress } from './address.ts';
 import type { Location, Place, PlaceSource } from './location.ts';
 import { parseRecord } from './location.ts';
 import { Memo } from './memo.ts';
-import { type Database, GeoDatabaseError, loadDatabase, signatureOf } from './mmdb-file.ts';
+import { type Database, GeoDatabaseError, type GeoImage, loadDatabase, openImage, signatureOf } from './mmdb-file.ts';
 
-export { GeoDatabaseError } from './mmdb-file.ts';
+export { GeoDatabaseError, type GeoImage } from './mmdb-file.ts';
 
 /** Structurally a part of the runtime's clock. */
 export interface GeoClock {
@@ -30,6 +30,8 @@ export interface GeoOptions {
   readonly own: Location;
   /** How often the files are looked at, milliseconds; 0: never. Default 2000. A new one is read when it is seen twice. */
   readonly watchMs?: number;
+  /** A file was replaced: {@link Geo.images} are others now. */
+  readonly onReplaced?: () => void;
 }
 
 export interface GeoDescription {
@@ -49,11 +51,16 @@ export interface GeoDescription {
   readonly failedLookups: number;
 }
 
-export interface Geo {
+export interface Locator {
   /** Never throws. What is not an address is not in the database. */
   locate(ip: string): Place;
   /** Moves the location that stands in for what is not known. */
   setOwn(location: Location): void;
+}
+
+export interface Geo extends Locator {
+  /** What is looked up in: to be passed to other threads. */
+  images(): readonly GeoImage[];
   describe(): GeoDescription;
   /** Stops watching; resolves when no file is being read. */
   close(): Promise<void>;
@@ -65,6 +72,16 @@ const REMEMBERED = 10_000;
 /** Opens and checks every file. Throws GeoDatabaseError. */
 export async function openGeo(options: GeoOptions): Promise<Geo> {
   return new Databases(await Promise.all((options.files ?? defaultFiles()).map(loadDatabase)), options);
+}
+
+export interface AttachedGeo extends Locator {
+  /** Looks up in these from now on. Throws GeoDatabaseError when they are not as {@link Geo.images} gave them. */
+  use(images: readonly GeoImage[]): void;
+}
+
+/** For another thread than the one that opened the files: to look up in what that one read. */
+export function attachGeo(images: readonly GeoImage[], own: Location): AttachedGeo {
+  return new Lookup(images.map(openImage), own);
 }
 
 /** DB-IP's city data, IPv4 and IPv6, as installed with the package. Throws GeoDatabaseError when it is not. */
@@ -79,30 +96,16 @@ export function defaultFiles(): string[] {
 
 type Fallbacks = Readonly<Record<Exclude<PlaceSource, 'database'>, Place>>;
 
-class Databases implements Geo {
-  readonly #databases: Database[];
-  readonly #log: GeoLog;
-  readonly #watch: { cancel(): void } | undefined;
+class Lookup implements AttachedGeo {
   readonly #places = new Memo<string, Place>(REMEMBERED);
-  /** Per file, the state that was seen last; what is not what was loaded and is seen twice is read. */
-  readonly #seen: string[];
-  /** Per file, the state that is loaded or was refused: not to be read again. */
-  readonly #settled: string[];
+  #databases: readonly Database[];
   #fallbacks: Fallbacks;
-  #looking: Promise<void> | undefined;
-  #closed = false;
-  #replaced = 0;
-  #refused = 0;
-  #failedLookups = 0;
+  /** Look-ups that met a damaged record. */
+  failed = 0;
 
-  constructor(databases: Database[], options: GeoOptions) {
+  constructor(databases: readonly Database[], own: Location) {
     this.#databases = databases;
-    this.#log = options.log;
-    this.#fallbacks = fallbacks(options.own);
-    this.#seen = databases.map(({ signature }) => signature);
-    this.#settled = [...this.#seen];
-    const { watchMs = 2000 } = options;
-    if (watchMs > 0 && databases.length > 0) this.#watch = options.clock.every(watchMs, () => this.#look());
+    this.#fallbacks = fallbacks(own);
   }
 
   locate(ip: string): Place {
@@ -114,6 +117,20 @@ class Databases implements Geo {
     const place = this.#find(address);
     this.#places.set(ip, place);
     return place;
+  }
+
+  setOwn(location: Location): void {
+    this.#fallbacks = fallbacks(location);
+    this.#places.clear();
+  }
+
+  use(images: readonly GeoImage[]): void {
+    this.replace(images.map(openImage));
+  }
+
+  replace(databases: readonly Database[]): void {
+    this.#databases = databases;
+    this.#places.clear();
   }
 
   #find(address: Address): Place {
@@ -128,25 +145,59 @@ class Databases implements Geo {
         const record = parseRecord(reader.get(text));
         if (record) return { source: 'database', ...record };
       } catch {
-        this.#failedLookups += 1;
+        this.failed += 1;
       }
     }
     return this.#fallbacks[source];
   }
+}
+
+class Databases implements Geo {
+  readonly #databases: Database[];
+  readonly #lookup: Lookup;
+  readonly #log: GeoLog;
+  readonly #onReplaced: (() => void) | undefined;
+  readonly #watch: { cancel(): void } | undefined;
+  /** Per file, the state that was seen last; what is not what was loaded and is seen twice is read. */
+  readonly #seen: string[];
+  /** Per file, the state that is loaded or was refused: not to be read again. */
+  readonly #settled: string[];
+  #looking: Promise<void> | undefined;
+  #closed = false;
+  #replaced = 0;
+  #refused = 0;
+
+  constructor(databases: Database[], options: GeoOptions) {
+    this.#databases = databases;
+    this.#lookup = new Lookup(databases, options.own);
+    this.#log = options.log;
+    this.#onReplaced = options.onReplaced;
+    this.#seen = databases.map(({ image }) => image.signature);
+    this.#settled = [...this.#seen];
+    const { watchMs = 2000 } = options;
+    if (watchMs > 0 && databases.length > 0) this.#watch = options.clock.every(watchMs, () => this.#look());
+  }
+
+  locate(ip: string): Place {
+    return this.#lookup.locate(ip);
+  }
 
   setOwn(location: Location): void {
-    this.#fallbacks = fallbacks(location);
-    this.#places.clear();
+    this.#lookup.setOwn(location);
+  }
+
+  images(): readonly GeoImage[] {
+    return this.#databases.map(({ image }) => image);
   }
 
   describe(): GeoDescription {
     return {
-      databases: this.#databases.map(({ file, type, ipVersion, built, bytes }) => {
-        return { file, type, ipVersion, built: built.toISOString(), bytes };
+      databases: this.#databases.map(({ image, type, ipVersion, built, bytes }) => {
+        return { file: image.file, type, ipVersion, built: built.toISOString(), bytes };
       }),
       replaced: this.#replaced,
       refused: this.#refused,
-      failedLookups: this.#failedLookups,
+      failedLookups: this.#lookup.failed,
     };
   }
 
@@ -163,7 +214,8 @@ class Databases implements Geo {
   }
 
   async #lookAtFiles(): Promise<void> {
-    for (const [index, { file }] of this.#databases.entries()) {
+    for (const [index, { image }] of this.#databases.entries()) {
+      const { file } = image;
       if (this.#closed) return;
       const signature = await signatureOf(file).catch(() => 'unreadable');
       const stable = signature === this.#seen[index];
@@ -178,10 +230,11 @@ class Databases implements Geo {
     try {
       const database = await loadDatabase(file);
       this.#databases[index] = database;
-      this.#settled[index] = database.signature;
-      this.#places.clear();
+      this.#settled[index] = database.image.signature;
+      this.#lookup.replace([...this.#databases]);
       this.#replaced += 1;
       this.#log.info({ file, type: database.type, built: database.built }, 'geographic database replaced');
+      this.#onReplaced?.();
     } catch (error) {
       this.#refused += 1;
       const reason = error instanceof Error ? error.message : String(error);

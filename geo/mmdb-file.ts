@@ -1,7 +1,7 @@
 // Reads one MaxMind DB file (format 2.0) whole into memory and refuses it unless it is sound and says where addresses are.
 // The reader believes what a file says of itself, so everything that it relies on is checked here first.
 import type { BigIntStats } from 'node:fs';
-import { readFile, stat } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import { type CityResponse, Reader } from 'maxmind';
 import { formatAddress } from './address.ts';
 import { findCoordinates, parseRecord } from './location.ts';
@@ -16,10 +16,16 @@ export class GeoDatabaseError extends Error {
   }
 }
 
-export interface Database {
+/** A file that was read: in shared memory, so that all threads of a process look up in one copy. */
+export interface GeoImage {
   readonly file: string;
   /** Which state of the file this is. */
   readonly signature: string;
+  readonly memory: SharedArrayBuffer;
+}
+
+export interface Database {
+  readonly image: GeoImage;
   readonly reader: Reader<CityResponse>;
   readonly ipVersion: 4 | 6;
   /** As the file names it: "GeoLite2-City". */
@@ -34,22 +40,11 @@ export const MAX_FILE_BYTES = 1024 ** 3;
 const AGAIN = 'download it again';
 const CITY = 'a City database is needed, such as GeoLite2-City, GeoIP2-City or DB-IP City';
 
-/** A file's bytes, and what their metadata says of them. */
-interface Image {
-  readonly file: string;
-  readonly bytes: Buffer;
-  readonly reader: Reader<CityResponse>;
-  readonly ipVersion: 4 | 6;
-  readonly built: Date;
-}
-
 /** Reads and checks. Throws GeoDatabaseError. */
 export async function loadDatabase(file: string): Promise<Database> {
-  const { bytes, signature } = await readWhole(file);
-  const image = readMetadata(file, bytes);
-  const { reader, ipVersion, built } = image;
-  checkSample(image);
-  return { file, signature, reader, ipVersion, built, type: reader.metadata.databaseType, bytes: bytes.length };
+  const database = openImage(await readWhole(file));
+  checkSample(database);
+  return database;
 }
 
 /** Changes when the file is replaced or written to. Throws what the file system says. */
@@ -61,20 +56,37 @@ function signature({ ino, size, mtimeNs }: BigIntStats): string {
   return `${ino} ${size} ${mtimeNs}`;
 }
 
-async function readWhole(file: string): Promise<{ bytes: Buffer; signature: string }> {
+async function readWhole(file: string): Promise<GeoImage> {
   try {
     const found = await stat(file, { bigint: true });
     // Before it is opened: to open a pipe is to wait for its writer.
     if (!found.isFile()) throw new GeoDatabaseError(file, 'is not a regular file', 'name the .mmdb file itself');
     if (found.size > MAX_FILE_BYTES) throw new GeoDatabaseError(file, `is larger than ${MAX_FILE_BYTES} bytes`, CITY);
-    const bytes = await readFile(file);
-    if ((await signatureOf(file)) === signature(found)) return { bytes, signature: signature(found) };
+    const memory = new SharedArrayBuffer(Number(found.size));
+    const complete = await fill(Buffer.from(memory), file);
+    if (complete && (await signatureOf(file)) === signature(found))
+      return { file, signature: signature(found), memory };
     throw new GeoDatabaseError(file, 'changed while it was read', 'write it elsewhere and rename it over the old one');
   } catch (error) {
     if (error instanceof GeoDatabaseError) throw error;
     const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
     const problem = missing ? 'does not exist' : `cannot be read (${messageOf(error)})`;
     throw new GeoDatabaseError(file, problem, 'check the path and its permissions');
+  }
+}
+
+/** False: the file ended before `bytes` was full. */
+async function fill(bytes: Buffer, file: string): Promise<boolean> {
+  const handle = await open(file);
+  try {
+    for (let at = 0; at < bytes.length; ) {
+      const { bytesRead } = await handle.read(bytes, at, bytes.length - at, at);
+      if (bytesRead === 0) return false;
+      at += bytesRead;
+    }
+    return true;
+  } finally {
+    await handle.close();
   }
 }
 
@@ -85,7 +97,10 @@ const METADATA_REACH = 128 * 1024;
 const SEPARATOR_BYTES = 16;
 const DECODED_VALUES = 10_000;
 
-function readMetadata(file: string, bytes: Buffer): Image {
+/** Reads what an image says of itself; the rest is as whoever loaded it has checked it. Throws GeoDatabaseError. */
+export function openImage(image: GeoImage): Database {
+  const { file } = image;
+  const bytes = Buffer.from(image.memory);
   if (bytes.length === 0) throw new GeoDatabaseError(file, 'is empty', AGAIN);
   if (bytes[0] === 0x1f && bytes[1] === 0x8b) {
     throw new GeoDatabaseError(file, 'is a gzip archive', 'unpack it and name the .mmdb file inside');
@@ -118,7 +133,7 @@ function readMetadata(file: string, bytes: Buffer): Image {
   if (searchTreeSize + SEPARATOR_BYTES > dataEnd || separator.some((byte) => byte !== 0)) {
     throw new GeoDatabaseError(file, `is damaged: its tree of ${nodeCount} nodes does not end where it should`, AGAIN);
   }
-  return { file, bytes, reader, ipVersion, built: buildEpoch };
+  return { image, reader, ipVersion, built: buildEpoch, type: databaseType, bytes: bytes.length };
 }
 
 /** Walks from the root to a leaf this many times. */
@@ -127,11 +142,12 @@ const WALKS = 300;
 const TOLERATED = 100;
 
 /** Looks addresses up that are spread over the tree, and the first and last ones. */
-function checkSample(image: Image): void {
-  const { file, reader, ipVersion } = image;
+function checkSample(database: Database): void {
+  const { image, reader, ipVersion } = database;
+  const { file } = image;
   const addresses =
     ipVersion === 4 ? ['0.0.0.0', '255.255.255.255'] : ['::', 'ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff'];
-  for (let walk = 0; walk < WALKS; walk += 1) addresses.push(walkToLeaf(image, walk));
+  for (let walk = 0; walk < WALKS; walk += 1) addresses.push(walkToLeaf(database, walk));
   let records = 0;
   let located = 0;
   let broken = 0;
@@ -160,8 +176,8 @@ function checkSample(image: Image): void {
 }
 
 /** Follows the bits of `walk` from the root, round what is empty, to a record; returns an address that has it. */
-function walkToLeaf(image: Image, walk: number): string {
-  const { bytes, reader, ipVersion } = image;
+function walkToLeaf({ image, reader, ipVersion }: Database, walk: number): string {
+  const bytes = Buffer.from(image.memory);
   const { nodeCount, recordSize, nodeByteSize } = reader.metadata;
   const groups = [0, 0, 0, 0, 0, 0, 0, 0];
   let node = 0;

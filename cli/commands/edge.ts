@@ -3,10 +3,12 @@ import path from 'node:path';
 import { createLog } from '../../infra/runtime/log.ts';
 import { loadConfig } from '../config/load.ts';
 import { describeProblems } from './apply.ts';
-import { type Arguments, type Command, EXIT, UsageError } from './command.ts';
+import { type Arguments, type Command, EXIT, Failure, type Io, UsageError } from './command.ts';
 import { makeFolder } from './control-plane.ts';
 import { LOG_LEVELS, LOG_OPTION, serve } from './serve.ts';
-import { choiceOption, endpoint, given, noMore, sizeOption } from './values.ts';
+import { choiceOption, countOption, endpoint, given, noMore, sizeOption } from './values.ts';
+
+const CONNECTIONS = { min: 1, max: 10_000_000 };
 
 export const command: Command = {
   name: 'edge',
@@ -82,12 +84,40 @@ export const command: Command = {
       env: 'MERIDIAN_CACHE_BYTES',
       doc: 'Memory for cached answers: bytes, or with KiB, MiB or GiB.',
     },
+    threads: {
+      type: 'string',
+      value: 'N',
+      env: 'MERIDIAN_THREADS',
+      doc: 'Threads that serve requests, 1 to 256, over one cache. Default: as many as there are processors.',
+    },
+    'max-connections': {
+      type: 'string',
+      value: 'N',
+      default: '20000',
+      env: 'MERIDIAN_MAX_CONNECTIONS',
+      doc: 'Connections of clients at once; more are closed as they come.',
+    },
+    'max-client-connections': {
+      type: 'string',
+      value: 'N',
+      default: '1000',
+      env: 'MERIDIAN_MAX_CLIENT_CONNECTIONS',
+      doc:
+        'Connections at once of one IPv4 address, or of one IPv6 network of 64 bits. Addresses that the configuration declares ' +
+        'as trustedProxies of this edge may have any number.',
+    },
     'access-log': {
       type: 'string',
       value: 'FILE|-|off',
       default: '-',
       env: 'MERIDIAN_ACCESS_LOG',
       doc: 'Where each request is logged as a line of JSON; "-" is standard output.',
+    },
+    'take-over': {
+      type: 'boolean',
+      doc:
+        'Replace the edge that runs on the same data folder, without a request lost: it starts a new process, with these options ' +
+        'and as itself, hands its ports over to it, and ends when its last answers are sent. This command ends when that is done.',
     },
     snapshot: {
       type: 'string',
@@ -100,6 +130,10 @@ export const command: Command = {
   examples: [
     { line: 'meridian edge --name lon', doc: 'With a control plane on this machine.' },
     { line: 'meridian edge --name lon --snapshot meridian.yaml', doc: 'By itself.' },
+    {
+      line: 'meridian edge --name lon --take-over',
+      doc: 'After an upgrade: the running edge makes way for the new version.',
+    },
     {
       line: 'meridian edge --name lon --control cp1:7400,cp2:7400 --listen 0.0.0.0:80 --data /var/lib/meridian',
       doc: 'In the world.',
@@ -123,6 +157,9 @@ export const command: Command = {
     const tls = tlsOptions(args);
     const adminListen = endpoint(args, 'admin-listen', given(args, 'admin-listen'), 'listen');
     const cacheBytes = sizeOption(args, 'cache-bytes');
+    const threads = args.text('threads') === undefined ? undefined : countOption(args, 'threads', { min: 1, max: 256 });
+    const maxConnections = countOption(args, 'max-connections', CONNECTIONS);
+    const maxClientConnections = countOption(args, 'max-client-connections', CONNECTIONS);
     const geoFiles = [...args.list('geo-db')];
     const dataDir = args.text('data') ?? path.join('.meridian', `edge-${path.basename(name)}`);
     const config = file === undefined ? undefined : await loadConfig([file], { complete: true, stdin: io.stdin });
@@ -131,7 +168,14 @@ export const command: Command = {
       return EXIT.failed;
     }
     await makeFolder(dataDir);
-    const { startEdge } = await import('../../edge-node/main.ts');
+    const { askForTakeOver, INHERITED, startEdge } = await import('../../edge-node/main.ts');
+    if (args.flag('take-over')) {
+      const pid = await askForTakeOver(dataDir, thisCommand(io)).catch((error: Error) => {
+        throw new Failure(`nothing is taken over: ${error.message}`, { cause: error });
+      });
+      io.stdout.write(`edge ${name} is served by process ${pid} now\n`);
+      return EXIT.done;
+    }
     return serve('edge', io, log, async () => {
       const edge = await startEdge({
         name,
@@ -142,6 +186,11 @@ export const command: Command = {
         dataDir,
         ...(geoFiles.length > 0 && { geoFiles }),
         cacheBytes,
+        ...(threads !== undefined && { threads }),
+        maxConnections,
+        maxClientConnections,
+        inherited: io.env[INHERITED],
+        tied: io.process.send && 'it was started by another process, which would start it again (meridian up)',
         accessLog: given(args, 'access-log'),
         ...(config && { snapshot: { version: { epoch: 0, revision: 0 }, ...config.resources } }),
         log,
@@ -149,10 +198,21 @@ export const command: Command = {
         random: io.random,
       });
       const { port, adminPort, tlsPort } = edge;
-      return { ports: { port, adminPort, ...(tlsPort !== undefined && { tlsPort }) }, stop: () => edge.stop() };
+      return {
+        ports: { port, adminPort, ...(tlsPort !== undefined && { tlsPort }) },
+        ended: edge.handedOver.then(() => 'the ports are handed over'),
+        stop: () => edge.stop(),
+      };
     });
   },
 };
+
+/** How this very command was started, but for what asks for the take-over. */
+function thisCommand(io: Io): { program: string; args: string[]; cwd: string; env: Record<string, string> } {
+  const args = [...process.execArgv, ...process.argv.slice(1)].filter((arg) => arg !== '--take-over');
+  const env = Object.entries(io.env).flatMap(([key, value]) => (value === undefined ? [] : [[key, value]]));
+  return { program: process.execPath, args, cwd: process.cwd(), env: Object.fromEntries(env) };
+}
 
 function tlsOptions(args: Arguments): { listen: string; certificates: string } | undefined {
   const listen = args.text('tls-listen');

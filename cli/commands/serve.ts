@@ -16,6 +16,8 @@ export const LOG_OPTION: Option = {
 export interface Served {
   /** Actual ports by name, as `{ready: true, ...ports}` tells them to the process that started this one. */
   readonly ports: Readonly<Record<string, number>>;
+  /** Resolves, with the reason, should it be over without a signal. */
+  readonly ended?: Promise<string>;
   stop(): Promise<void>;
 }
 
@@ -57,6 +59,7 @@ export async function serve(name: string, io: Io, log: Log, start: () => Promise
     const served = await started(start);
     log.info(served.ports, `${name} is ready`);
     io.process.send?.({ ready: true, ...served.ports });
+    void served.ended?.then(ending.resolve);
     const cause = await ending.promise;
     log.info({ cause }, `${name} is stopping`);
     await served.stop();

@@ -38,6 +38,14 @@ export function durationOption(args: Arguments, name: string, bounds: Bounds = L
   return ms;
 }
 
+/** A whole number. */
+export function countOption(args: Arguments, name: string, { min, max }: Bounds): number {
+  const text = given(args, name);
+  const count = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
+  if (!(count >= min && count <= max)) throw refuse(args, name, `a whole number from ${min} to ${max}`, text);
+  return count;
+}
+
 /** Bytes. */
 export function sizeOption(args: Arguments, name: string): number {
   const text = given(args, name);

@@ -80,6 +80,8 @@ export async function startStack(options: StackOptions, supervisor: Supervisor, 
         name,
         ...['edge', '--name', name, '--listen', `${HOST}:${port}`, '--admin-listen', `${HOST}:${adminPort}`],
         ...['--control', `${HOST}:${control.edgePort}`, '--data', folder('edges', name)],
+        // A demonstration: several edges on one machine.
+        ...['--threads', '1'],
       ),
     ),
   ]);

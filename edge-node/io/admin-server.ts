@@ -5,6 +5,7 @@
 //   /readyz   200 when a snapshot serves, else 503; JSON with the reason and what is known
 //   /metrics  Prometheus text exposition format 0.0.4
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { BoundSocket } from 'node:net';
 import type { Log } from '../../infra/runtime/log.ts';
 import type { Metrics } from '../../infra/runtime/metrics.ts';
 
@@ -24,14 +25,24 @@ export interface AdminServerPorts {
 
 export interface AdminServer {
   readonly port: number;
+  /** Descriptors of its socket; empty where the system does not tell them. */
+  readonly descriptors: readonly number[];
   /** Resolves when the port is free again. */
   close(): Promise<void>;
 }
 
 const MAX_CONNECTIONS = 100;
 
-/** Rejects with a message for the operator when it cannot listen on `host` and `port` (0: any free one). */
-export async function startAdminServer(ports: AdminServerPorts, host: string, port: number): Promise<AdminServer> {
+/**
+ * Rejects with a message for the operator when it cannot listen on `host`, an address, and `port` (0: any free one). `handedOver`:
+ * the descriptor of a socket that listens there already.
+ */
+export async function startAdminServer(
+  ports: AdminServerPorts,
+  host: string,
+  port: number,
+  handedOver?: number,
+): Promise<AdminServer> {
   const limits = { maxHeaderSize: 8 * 1024, headersTimeout: 5_000, requestTimeout: 5_000, keepAliveTimeout: 5_000 };
   const server = createServer(limits, (request, response) => {
     try {
@@ -42,15 +53,29 @@ export async function startAdminServer(ports: AdminServerPorts, host: string, po
     }
   });
   server.maxConnections = MAX_CONNECTIONS;
+  let descriptor = handedOver ?? -1;
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (error) => reject(new Error(explain(error, host, port), { cause: error })));
-    server.listen(port, host, resolve);
+    const fail = (error: NodeJS.ErrnoException): void =>
+      reject(new Error(explain(error, host, port), { cause: error }));
+    server.once('error', fail);
+    if (handedOver !== undefined) {
+      server.listen({ fd: handedOver }, resolve);
+      return;
+    }
+    try {
+      const socket = new BoundSocket({ host, port });
+      descriptor = socket.fd();
+      server.listen({ handle: socket }, resolve);
+    } catch (error) {
+      fail(error instanceof Error ? error : new Error(String(error)));
+    }
   });
   server.removeAllListeners('error');
   server.on('error', (error) => ports.log.error({ err: error }, 'the admin port failed'));
   const bound = server.address();
   return {
     port: bound !== null && typeof bound === 'object' ? bound.port : port,
+    descriptors: descriptor < 0 ? [] : [descriptor],
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());

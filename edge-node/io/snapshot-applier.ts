@@ -1,5 +1,6 @@
 // Applies snapshots, one after another: gate, prepare, write to disk, serve. Whole or not at all: up to the last step the
-// former snapshot serves, and the last step is a synchronous swap. When several wait, only the newest that arrived is taken.
+// former snapshot serves, and the last step is a swap that cannot fail. When several wait, only the newest that arrived is
+// taken.
 //
 // A snapshot that cannot be written to disk is refused: if it served, a restart would go back to the one before. That is
 // this machine's fault and not the version's, so the version is not parked: it is taken when it comes again, on the next
@@ -15,16 +16,18 @@ export type SnapshotAnswer =
   | { readonly kind: 'ack'; readonly version: Version }
   | { readonly kind: 'nack'; readonly version: Version; readonly reason: string };
 
+export type Swap = () => Promise<void>;
+
 export interface SnapshotApplierPorts {
   readonly edge: string;
   readonly log: Log;
   readonly metrics: Metrics;
   readonly file: Pick<SnapshotFile, 'read' | 'write'>;
   /**
-   * Makes all that is needed to serve the snapshot and returns the swap to it, which must not throw. Throws an Error whose
-   * message says why it cannot be served.
+   * Makes all that is needed to serve the snapshot and gives the swap to it, which must not fail and is over when every thread
+   * serves by it. Rejects with an Error whose message says why it cannot be served.
    */
-  prepare(snapshot: Snapshot): () => void;
+  prepare(snapshot: Snapshot): Promise<Swap>;
 }
 
 interface Offer {
@@ -72,7 +75,8 @@ export class SnapshotApplier {
       return;
     }
     try {
-      this.#ports.prepare(snapshot)();
+      const serve = await this.#ports.prepare(snapshot);
+      await serve();
     } catch (error) {
       this.#ports.log.error({ version, err: error }, 'the snapshot on disk cannot be prepared; starting without');
       return;
@@ -119,9 +123,9 @@ export class SnapshotApplier {
   }
 
   async #carryOut(snapshot: Snapshot, version: Version): Promise<SnapshotAnswer> {
-    let serve: () => void;
+    let serve: Swap;
     try {
-      serve = this.#ports.prepare(snapshot);
+      serve = await this.#ports.prepare(snapshot);
     } catch (error) {
       return this.#refuse(version, `it cannot be prepared: ${messageOf(error)}`, true);
     }
@@ -131,7 +135,7 @@ export class SnapshotApplier {
       return this.#refuse(version, `it cannot be written to this edge's disk: ${messageOf(error)}`, false);
     }
     try {
-      serve();
+      await serve();
     } catch (error) {
       this.#ports.log.error({ err: error }, 'the swap to a prepared snapshot failed, which it never should');
       return this.#refuse(version, `it cannot be served: ${messageOf(error)}`, true);

@@ -1,11 +1,46 @@
 // What all listeners need of sockets.
-import type { Socket } from 'node:net';
+import type { AddressInfo, BoundSocket, Server, Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 
 /** IPv4 peers of a dual-stack socket show as IPv6-mapped. */
 export function peerAddress(socket: { readonly remoteAddress?: string | undefined }): string {
   const address = socket.remoteAddress ?? '';
   return address.startsWith('::ffff:') ? address.slice(7) : address;
+}
+
+/** An address to listen on, and what is there already, if anything: a socket that is bound to it, or one by its descriptor. */
+export interface ListenAddress {
+  readonly host: string;
+  /** 0: any free one. */
+  readonly port: number;
+  /** Taken over. */
+  readonly socket?: BoundSocket | number | undefined;
+}
+
+/** Decides on a connection that has just come, before anything is read from it. False: it is closed. */
+export type Admission = (socket: Socket) => boolean;
+
+const BACKLOG = 1_024;
+
+/** Resolves with the port. Rejects with a sentence that says what to do when the address cannot be had. */
+export function listen(server: Server, address: ListenAddress): Promise<number> {
+  const { host, port, socket } = address;
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(error, address)));
+    const source =
+      socket === undefined ? { host, port } : typeof socket === 'number' ? { fd: socket } : { handle: socket };
+    server.listen({ ...source, backlog: BACKLOG }, () => resolve((server.address() as AddressInfo).port));
+  });
+}
+
+/**
+ * Stops accepting. What has come already is accepted first, in one more turn of the event loop: to close would be to reset it.
+ * What comes between that turn and the close is lost, and cannot be told from what comes after. `closed` is called when all
+ * connections are gone.
+ */
+export async function stopAccepting(server: Server, closed: () => void): Promise<void> {
+  await new Promise<void>((resolve) => setImmediate(() => setImmediate(resolve)));
+  server.close(closed);
 }
 
 /** Why an address cannot be listened on, and what to do. */

@@ -2,7 +2,7 @@
 // and authenticated encryption alone, so that no suite is one that RFC 9113 appendix A forbids to HTTP/2.
 
 import { constants, randomBytes } from 'node:crypto';
-import type { AddressInfo, Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import tls, { type TLSSocket } from 'node:tls';
 import type { Clock } from '../../infra/runtime/clock.ts';
 import type { Certificates } from './certificates.ts';
@@ -14,7 +14,7 @@ import {
   type Http2Refusal,
   Http2Shared,
 } from './http2/shared.ts';
-import { listenError, serverName } from './sockets.ts';
+import { type Admission, type ListenAddress, listen, serverName, stopAccepting } from './sockets.ts';
 
 export interface TlsLimits {
   /** From the connection's first byte to the end of its handshake, milliseconds. */
@@ -32,11 +32,8 @@ export interface TlsEvents extends Http2Events {
 }
 
 export interface TlsListenerOptions {
-  readonly host: string;
-  /** 0: any free one. */
-  readonly port: number;
-  /** Several processes or threads accept on the same port. */
-  readonly reusePort?: boolean;
+  readonly address: ListenAddress;
+  readonly admit?: Admission;
   readonly certificates: Certificates;
   /** 48 random bytes, the same for all threads that share a port: a session begun at one is then resumed at any. */
   readonly ticketKeys?: Buffer;
@@ -50,6 +47,8 @@ export interface TlsListenerOptions {
 
 export interface TlsListener {
   readonly port: number;
+  /** Resolves when no further connection is accepted. */
+  close(): Promise<void>;
   /**
    * Stops accepting; GOAWAY on HTTP/2 connections, which close after their last answer. Whoever took over the others has to
    * close them. What is left after `graceMs` is broken off.
@@ -72,8 +71,8 @@ const CIPHERS = [
 class UnknownServerName extends Error {}
 
 /** Rejects with a sentence that says what to do when the address cannot be had. */
-export function listenTls(options: TlsListenerOptions): Promise<TlsListener> {
-  const { host, port, reusePort = false, certificates, events, clock, limits = DEFAULT_TLS_LIMITS } = options;
+export async function listenTls(options: TlsListenerOptions): Promise<TlsListener> {
+  const { address, admit = () => true, certificates, events, clock, limits = DEFAULT_TLS_LIMITS } = options;
   const http2 = new Http2Shared(clock, events, options.http2Limits ?? DEFAULT_HTTP2_LIMITS);
   const sockets = new Set<Socket>();
   const server = tls.createServer({
@@ -96,6 +95,10 @@ export function listenTls(options: TlsListenerOptions): Promise<TlsListener> {
   server.maxConnections = limits.connections;
   server.on('drop', () => events.onRefused('too-many-connections', `more than ${limits.connections} connections`));
   server.on('connection', (socket) => {
+    if (!admit(socket)) {
+      socket.destroy();
+      return;
+    }
     sockets.add(socket);
     socket.on('close', () => sockets.delete(socket));
   });
@@ -109,21 +112,27 @@ export function listenTls(options: TlsListenerOptions): Promise<TlsListener> {
     if (socket.alpnProtocol === 'h2') new Http2Connection(socket, http2, serverName(socket));
     else options.onHttp1(socket);
   });
-  return new Promise((resolve, reject) => {
-    server.once('error', (error) => reject(listenError(error, { host, port })));
-    server.listen({ host, port, reusePort, backlog: 1_024 }, () => {
-      resolve({ port: (server.address() as AddressInfo).port, stop });
-    });
+  const port = await listen(server, address).catch((error: unknown) => {
+    http2.stop();
+    throw error;
   });
+  const gone = Promise.withResolvers<void>();
+  let closing: Promise<void> | undefined;
+  return { port, close, stop };
+
+  function close(): Promise<void> {
+    closing ??= stopAccepting(server, gone.resolve);
+    return closing;
+  }
 
   async function stop(graceMs: number): Promise<void> {
-    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-    for (const connection of http2.connections) connection.retire();
     const timer = clock.after(graceMs, () => {
       for (const connection of http2.connections) connection.break();
       for (const socket of sockets) socket.destroy();
     });
-    await closed;
+    await close();
+    for (const connection of http2.connections) connection.retire();
+    await gone.promise;
     timer.cancel();
     http2.stop();
   }

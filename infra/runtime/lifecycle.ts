@@ -5,6 +5,7 @@ import type { Log } from './log.ts';
 interface Step {
   readonly name: string;
   readonly stop: () => void | Promise<void>;
+  readonly ms: number;
 }
 
 export class Lifecycle {
@@ -21,9 +22,9 @@ export class Lifecycle {
     this.#stepMs = stepMs;
   }
 
-  /** Registers how to stop what was just started. Call right after starting it. */
-  onStop(name: string, stop: () => void | Promise<void>): void {
-    this.#steps.push({ name, stop });
+  /** Registers how to stop what was just started. Call right after starting it. `ms`: how long this step may take, milliseconds. */
+  onStop(name: string, stop: () => void | Promise<void>, ms = this.#stepMs): void {
+    this.#steps.push({ name, stop, ms });
   }
 
   /** Stops everything; every call returns the same promise, which never rejects: failures are logged. */
@@ -35,10 +36,10 @@ export class Lifecycle {
   async #run(): Promise<void> {
     for (const step of this.#steps.toReversed()) {
       const bound = Promise.withResolvers<'late'>();
-      const timer = this.#clock.after(this.#stepMs, () => bound.resolve('late'));
+      const timer = this.#clock.after(step.ms, () => bound.resolve('late'));
       try {
         const outcome = await Promise.race([Promise.resolve(step.stop()), bound.promise]);
-        if (outcome === 'late') this.#log.warn({ step: step.name, ms: this.#stepMs }, 'did not stop in time; going on');
+        if (outcome === 'late') this.#log.warn({ step: step.name, ms: step.ms }, 'did not stop in time; going on');
       } catch (error) {
         this.#log.error({ step: step.name, err: error }, 'failed to stop cleanly');
       } finally {

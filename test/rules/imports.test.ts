@@ -63,6 +63,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'infra/runtime/',
   ],
   'edge-node/main.ts': ['edge-node/', 'proto/', 'geo/', 'infra/runtime/'],
+  'edge-node/worker.ts': ['edge-node/', 'proto/', 'geo/', 'infra/runtime/'],
   'cli/': ['cli/', 'proto/', 'geo/', 'infra/runtime/', 'control-plane/main.ts', 'edge-node/main.ts'],
   'test/': [''],
   'bench/': [''],

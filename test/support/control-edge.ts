@@ -75,9 +75,9 @@ export async function startEdge(t: TestContext, at: readonly FakeControlPlane[],
     log: silentLog,
     metrics,
     file: new SnapshotFile(file ?? path.join(folder(t), 'snapshot'), silentLog),
-    prepare(snapshot) {
+    async prepare(snapshot) {
       if (edge.failPrepare !== undefined) throw new Error(edge.failPrepare);
-      return () => {
+      return async () => {
         served.push(snapshot.version?.revision ?? -1);
         health.setPools(snapshot.pools);
       };

@@ -3,7 +3,7 @@ import http2 from 'node:http2';
 import { after } from 'node:test';
 import tls from 'node:tls';
 import { fileURLToPath } from 'node:url';
-import { loadCertificates } from '../../edge-node/io/certificates.ts';
+import { openCertificates, readCertificates } from '../../edge-node/io/certificates.ts';
 import { DEFAULT_HTTP2_LIMITS, type Http2Limits } from '../../edge-node/io/http2/shared.ts';
 import { DEFAULT_TLS_LIMITS, listenTls, type TlsLimits, type TlsListener } from '../../edge-node/io/tls-listener.ts';
 import { type Clock, systemClock } from '../../infra/runtime/clock.ts';
@@ -30,9 +30,8 @@ export async function startTlsEdge(
 ): Promise<TlsEdge> {
   const edge = await startEdge(origins);
   const listener = await listenTls({
-    host: '127.0.0.1',
-    port: 0,
-    certificates: await loadCertificates(CERTIFICATES, Date.now()),
+    address: { host: '127.0.0.1', port: 0 },
+    certificates: openCertificates(await readCertificates(CERTIFICATES, Date.now())),
     ...(ticketKeys && { ticketKeys }),
     events: {
       onExchange: (client) => edge.events.onExchange(client),

@@ -163,9 +163,10 @@ export class Http1Connection implements ExchangeOwner, BodyOwner, Swept {
 
   retire(): void {
     this.#retiring = true;
-    if (this.#deadlines.waiting === 'idle') this.#finish();
     // The origin is told that no more comes, and ends it.
-    else if (this.#body?.tunnel) this.#onInputEnd();
+    if (this.#body?.tunnel) this.#onInputEnd();
+    this.#deadlines.retire();
+    this.sweep(this.#shared.now);
   }
 
   sweep(now: number): void {
@@ -324,7 +325,7 @@ export class Http1Connection implements ExchangeOwner, BodyOwner, Swept {
         this.#body = undefined;
         body.end();
       }
-    } else if (this.#inputEnded || (this.#retiring && left === 0)) {
+    } else if (this.#inputEnded) {
       this.#finish();
       return;
     } else if (left > 0) {

@@ -10,6 +10,11 @@ export type Waiting = 'idle' | 'head' | 'body' | 'answer' | 'half-closed' | 'lin
 export interface DeadlineLimits {
   /** Between requests, milliseconds. */
   readonly idleMs: number;
+  /**
+   * The same once the connection is to go: a client that has been quiet for so long is not just sending what a close would
+   * destroy unanswered.
+   */
+  readonly quietMs: number;
   /** From the first octet of a request to the end of its head, milliseconds. */
   readonly headMs: number;
   /**
@@ -33,6 +38,7 @@ export interface DeadlineLimits {
 export class Deadlines {
   readonly #limits: DeadlineLimits;
   #waiting: Waiting = 'idle';
+  #retiring = false;
   #since: number;
   /** How long the body was waited for before `#since`, less what its octets earned. */
   #bodyMs = 0;
@@ -47,6 +53,11 @@ export class Deadlines {
 
   get waiting(): Waiting {
     return this.#waiting;
+  }
+
+  /** The connection is to go as soon as it is quiet. */
+  retire(): void {
+    this.#retiring = true;
   }
 
   /** A request is there to be answered. */
@@ -96,7 +107,7 @@ export class Deadlines {
   #allowedMs(waiting: Exclude<Waiting, 'answer'>): number {
     switch (waiting) {
       case 'idle':
-        return this.#limits.idleMs;
+        return this.#retiring ? this.#limits.quietMs : this.#limits.idleMs;
       case 'head':
         return this.#limits.headMs;
       case 'body':

@@ -27,6 +27,7 @@ export const DEFAULT_HTTP1_LIMITS: Http1Limits = {
   bodyBytesPerSecond: 500,
   idleMs: 60_000,
   writeMs: 60_000,
+  quietMs: 1_000,
   halfClosedMs: 1_000,
   lingerMs: 2_000,
   lingerBytes: 256 * 1024,
@@ -56,6 +57,8 @@ export class Http1Shared {
   readonly #clock: Clock;
   readonly #timer: Timer;
   readonly #date = new DateText();
+  /** Connections that come to it now are to close after their first answer. */
+  retiring = false;
   /** Monotonic milliseconds as of the last sweep, whole ones. */
   now: number;
 

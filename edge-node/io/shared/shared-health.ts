@@ -21,6 +21,8 @@ export function allocateSharedHealth(pools: readonly CompiledPool[]): SharedHeal
 }
 
 export class SharedHealth implements Pick<HealthTable, 'status'> {
+  /** Of an origin that nothing is known of. */
+  static readonly assumed: EffectiveStatus = ASSUMED;
   readonly #bytes: Uint8Array;
   /** Pool, origin, place. */
   readonly #places = new Map<string, Map<string, number>>();

@@ -6,7 +6,7 @@ import https from 'node:https';
 import net from 'node:net';
 import { test } from 'node:test';
 import type tls from 'node:tls';
-import { loadCertificates } from '../../../edge-node/io/certificates.ts';
+import { openCertificates, readCertificates } from '../../../edge-node/io/certificates.ts';
 import { listenTls } from '../../../edge-node/io/tls-listener.ts';
 import { systemClock } from '../../../infra/runtime/clock.ts';
 import { startEdge, startOrigin } from '../../support/edge.ts';
@@ -224,10 +224,16 @@ test('what has not ended when the grace has passed is broken off', async () => {
 });
 
 test('a port that is in use is said', async () => {
-  const certificates = await loadCertificates(CERTIFICATES, 0);
+  const certificates = openCertificates(await readCertificates(CERTIFICATES, 0));
   const { events, port } = await startEdge(origins);
   await assert.rejects(
-    listenTls({ host: '127.0.0.1', port, certificates, events, onHttp1: () => undefined, clock: systemClock }),
+    listenTls({
+      address: { host: '127.0.0.1', port },
+      certificates,
+      events,
+      onHttp1: () => undefined,
+      clock: systemClock,
+    }),
     /cannot listen on 127\.0\.0\.1:\d+: the port is in use; stop what uses it or choose another/,
   );
 });

@@ -38,7 +38,10 @@ function setUp(prepare?: (snapshot: Snapshot) => () => void) {
     log: silentLog,
     metrics: new Metrics(),
     file: disk,
-    prepare: prepare ?? ((snapshot) => () => void steps.push(`serve ${snapshot.version?.revision}`)),
+    prepare: async (snapshot) => {
+      const serve = prepare?.(snapshot) ?? (() => void steps.push(`serve ${snapshot.version?.revision}`));
+      return async () => serve();
+    },
   });
   const offer = (snapshot: Snapshot) => applier.offer(snapshot, (answer) => answers.push(answer));
   const summary = () => answers.map(({ kind, version }) => `${kind} ${version.revision}`);

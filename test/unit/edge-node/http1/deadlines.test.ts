@@ -187,16 +187,25 @@ test('a client that closed its side waits a while for its answer to begin, and a
   assert.ok(begun.received.endsWith('\r\n\r\nlate'));
 });
 
-test('on retirement idle connections close at once, busy ones after their answer', async () => {
+test('on retirement connections close once they are quiet, busy ones with their answer', async () => {
   const clients: ClientPort[] = [];
   const idle = new Harness(echo).listen();
+  const sending = new Harness(echo).listen();
   const busy = new Harness((client) => clients.push(client)).listen();
   busy.send(GET + GET);
   await settled();
-  for (const harness of [idle, busy]) for (const connection of harness.shared.connections) connection.retire();
+  idle.clock.advance(1_000);
+  sending.clock.advance(500);
+  for (const { shared } of [idle, sending, busy]) for (const connection of shared.connections) connection.retire();
   await settled();
   assert.ok(idle.client.readableEnded);
   assert.ok(!busy.client.readableEnded);
+  // A request that was on its way when the end was decided is answered.
+  assert.ok(!sending.client.readableEnded);
+  sending.send(GET);
+  await settled();
+  assert.equal(sending.received, okText('/', 'connection: close\r\n'));
+  assert.ok(sending.client.readableEnded);
   const client = clients[0];
   if (client) echo(client);
   await settled();

@@ -4,7 +4,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { copyFile, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'node:test';
-import { loadCertificates } from '../../../../edge-node/io/certificates.ts';
+import { openCertificates, readCertificates } from '../../../../edge-node/io/certificates.ts';
 import { tempFolder } from '../../../support/temp.ts';
 import { CERTIFICATES } from '../../../support/tls-edge.ts';
 
@@ -12,7 +12,7 @@ const NOW = Date.parse('2030-01-01');
 const file = (name: string): string => path.join(CERTIFICATES, name);
 
 test('a name has the certificate that says it, or one with a wildcard for its first label', async () => {
-  const { find, names } = await loadCertificates(CERTIFICATES, NOW);
+  const { find, names } = openCertificates(await readCertificates(CERTIFICATES, NOW));
   assert.deepEqual(names, ['demo.example', 'other.example', '*.wild.example']);
   const demo = find('demo.example');
   const other = find('other.example');
@@ -33,32 +33,32 @@ test('a name has the certificate that says it, or one with a wildcard for its fi
 });
 
 test('who sends no name gets the first, or the one called default', async (t) => {
-  const demo = await readFile(file('demo.crt'));
-  assert.deepEqual((await loadCertificates(CERTIFICATES, NOW)).fallback.cert, demo);
+  const demo = await readFile(file('demo.crt'), 'latin1');
+  assert.deepEqual((await readCertificates(CERTIFICATES, NOW)).fallback.cert, demo);
   const folder = tempFolder(t);
   for (const end of ['crt', 'key']) {
     await copyFile(file(`other.${end}`), path.join(folder, `a.${end}`));
     await copyFile(file(`demo.${end}`), path.join(folder, `default.${end}`));
   }
-  assert.deepEqual((await loadCertificates(folder, NOW)).fallback.cert, demo);
+  assert.deepEqual((await readCertificates(folder, NOW)).fallback.cert, demo);
 });
 
 test('a certificate outside its time is served, with a warning', async () => {
-  const late = await loadCertificates(CERTIFICATES, Date.parse('2200-01-01'));
-  assert.ok(late.find('demo.example'));
+  const late = await readCertificates(CERTIFICATES, Date.parse('2200-01-01'));
+  assert.ok(openCertificates(late).find('demo.example'));
   assert.match(late.warnings[0] ?? '', /demo\.crt expired on 2124-01-01; renew it$/);
-  const early = await loadCertificates(CERTIFICATES, Date.parse('2000-01-01'));
+  const early = await readCertificates(CERTIFICATES, Date.parse('2000-01-01'));
   assert.match(early.warnings[1] ?? '', /other\.crt is not valid before 2024-01-01$/);
-  assert.deepEqual((await loadCertificates(CERTIFICATES, NOW)).warnings, []);
+  assert.deepEqual((await readCertificates(CERTIFICATES, NOW)).warnings, []);
 });
 
 test('what is wrong with a folder is said by file, with what to do', async (t) => {
   const folder = tempFolder(t);
   const put = (name: string, content: string | Buffer) => writeFile(path.join(folder, name), content);
   const rejected = (message: RegExp) =>
-    assert.rejects(loadCertificates(folder, NOW), { name: 'CertificateError', message });
+    assert.rejects(readCertificates(folder, NOW), { name: 'CertificateError', message });
   await assert.rejects(
-    loadCertificates(path.join(folder, 'none'), NOW),
+    readCertificates(path.join(folder, 'none'), NOW),
     /none: cannot be read \(ENOENT\); give a folder/,
   );
   await put('notes.txt', '');
@@ -75,5 +75,5 @@ test('what is wrong with a folder is said by file, with what to do', async (t) =
   await put('a.key', await readFile(file('other.key')));
   await rejected(/a\.key: not the key of .*a\.crt; put the pair that was issued together/);
   await put('a.key', await readFile(file('demo.key')));
-  await loadCertificates(folder, NOW);
+  await readCertificates(folder, NOW);
 });

@@ -1,0 +1,38 @@
+// The memory that all threads of an edge share, made once by the main thread, and what is decided about its sizes.
+import { randomBytes } from 'node:crypto';
+import type { HashKey } from '../../decide/hash.ts';
+import { allocateSharedStore } from '../shared/handles.ts';
+import { allocateSharedBarrier } from '../shared/shared-barrier.ts';
+import { allocateSharedConnections, type ConnectionLimits } from '../shared/shared-connections.ts';
+import { allocateSharedCounters } from '../shared/shared-counters.ts';
+import type { WorkerSetup } from './messages.ts';
+
+export type SharedMemory = Pick<WorkerSetup, 'store' | 'localBytes' | 'barrier' | 'counters' | 'connections'>;
+
+export interface MemoryOptions {
+  readonly workers: number;
+  /** Of what is stored, for the whole node. */
+  readonly cacheBytes: number;
+  readonly connections: ConnectionLimits;
+}
+
+/** What a thread keeps of the cache beside it at most, and all threads together as a share of the cache. */
+const MOST_LOCAL_BYTES = 64 * 1024 * 1024;
+const LOCAL_SHARE = 1 / 2;
+
+/** Throws a RangeError for sizes that make no sense or cannot be had. The main thread is number 0. */
+export function allocateMemory({ workers, cacheBytes, connections }: MemoryOptions): SharedMemory {
+  const threads = workers + 1;
+  return {
+    store: allocateSharedStore({ maxBytes: cacheBytes }, threads, randomKey()),
+    localBytes: Math.floor(Math.min(MOST_LOCAL_BYTES, (cacheBytes * LOCAL_SHARE) / workers)),
+    barrier: allocateSharedBarrier(randomKey()),
+    counters: allocateSharedCounters(threads),
+    connections: allocateSharedConnections(connections, threads, randomKey()),
+  };
+}
+
+function randomKey(): HashKey {
+  const bytes = randomBytes(8);
+  return { k0: bytes.readInt32LE(0), k1: bytes.readInt32LE(4) };
+}

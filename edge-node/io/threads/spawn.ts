@@ -1,0 +1,30 @@
+// A worker as a thread of this process (node:worker_threads), with bounds on its memory.
+import { Worker } from 'node:worker_threads';
+import { readFromWorker, type WorkerSetup } from './messages.ts';
+import type { WorkerEvents, WorkerPort } from './supervisor.ts';
+
+/**
+ * Of the JavaScript heap, MiB: what connections, requests in flight and remembered entries take as objects. Bodies, buffers and the
+ * cache itself are not in it. A thread that needs more ends, and another takes its place.
+ */
+const HEAP_MIB = 1024;
+
+/** Starts `module` in a thread, with `setup` as its `workerData`. */
+export function spawnWorker(module: URL, setup: WorkerSetup, events: WorkerEvents): WorkerPort {
+  const worker = new Worker(module, {
+    workerData: setup,
+    name: `${setup.edge} ${setup.thread}`,
+    resourceLimits: { maxOldGenerationSizeMb: HEAP_MIB },
+  });
+  let reason: string | undefined;
+  worker.on('message', (message) => events.onMessage(readFromWorker(message)));
+  worker.on('messageerror', () => events.onMessage(undefined));
+  worker.on('error', (error) => {
+    reason ??= error instanceof Error ? (error.stack ?? error.message) : String(error);
+  });
+  worker.on('exit', (code) => events.onExit(reason ?? `it ended with exit code ${code}`));
+  return {
+    post: (message) => worker.postMessage(message),
+    terminate: () => void worker.terminate(),
+  };
+}
