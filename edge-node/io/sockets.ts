@@ -1,6 +1,11 @@
 // What all listeners need of sockets.
+
 import type { AddressInfo, BoundSocket, Server, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
+
+/** A `net.Socket` or `tls.TLSSocket`, or in tests one end of a pair in memory. */
+export type ByteStream = Duplex & { readonly remoteAddress?: string | undefined };
 
 /** IPv4 peers of a dual-stack socket show as IPv6-mapped. */
 export function peerAddress(socket: { readonly remoteAddress?: string | undefined }): string {

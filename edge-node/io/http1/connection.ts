@@ -9,12 +9,12 @@
 // a while, since a reset would take the answer back.
 //
 // Bounds: of input one head and one read, of output what `Outbox` lets into the socket, of time `sweep`.
-import type { Duplex } from 'node:stream';
 import type { RequestHead } from '../../decide/admit.ts';
 import type { PreparedAnswer } from '../../decide/cache/prepared.ts';
 import type { FailureCode } from '../../decide/errors.ts';
 import type { Refused } from '../../decide/http1/refusal.ts';
 import { type ParsedRequest, RequestParser } from '../../decide/http1/request-parser.ts';
+import { type ByteStream, peerAddress } from '../sockets.ts';
 import { type ExchangeOwner, Http1Client } from './client.ts';
 import { Deadlines, type Waiting } from './deadlines.ts';
 import { LONG_SLICE_BYTES, Outbox } from './outbox.ts';
@@ -27,9 +27,6 @@ const TURN_BYTES = 64 * 1024;
 /** Parts of a body are written once they are this long, or at the end of the turn. */
 const SOON_BYTES = 16 * 1024;
 const CONTINUE = 'HTTP/1.1 100 Continue\r\n\r\n';
-
-/** A `net.Socket` or `tls.TLSSocket`, or in tests one end of a pair in memory. */
-export type ByteStream = Duplex & { readonly remoteAddress?: string | undefined };
 
 export class Http1Connection implements ExchangeOwner, BodyOwner, Swept {
   readonly #shared: Http1Shared;
@@ -398,10 +395,4 @@ export class Http1Connection implements ExchangeOwner, BodyOwner, Swept {
 
 function flushNow(connection: Http1Connection): void {
   connection.flushNow();
-}
-
-/** IPv4 peers of a dual-stack socket show as IPv6-mapped. */
-function peerAddress(socket: ByteStream): string {
-  const address = socket.remoteAddress ?? '';
-  return address.startsWith('::ffff:') ? address.slice(7) : address;
 }

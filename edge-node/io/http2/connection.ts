@@ -15,7 +15,7 @@ import { CODE, ConnectionError, FLAG, FRAME, STREAM_MAX } from '../../decide/htt
 import { FrameReader } from '../../decide/http2/frame-reader.ts';
 import { goawayFrame, pingFrame, SETTINGS_ACK } from '../../decide/http2/frame-writer.ts';
 import { readSettings } from '../../decide/http2/peer-settings.ts';
-import type { ByteStream } from '../http1/connection.ts';
+import type { ByteStream } from '../sockets.ts';
 import { peerAddress } from '../sockets.ts';
 import { Output } from './output.ts';
 import type { Http2Shared, Swept } from './shared.ts';

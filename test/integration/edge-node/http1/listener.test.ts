@@ -169,7 +169,7 @@ test('stopping closes what is idle at once, what is busy after its answer, and w
   const busy = open('/wait');
   const stuck = open('/wait');
   await until('the requests', () => waiting.length === 2);
-  const stopped = listener.stop(systemClock, 500);
+  const stopped = listener.stop(systemClock, 2_000);
   assert.equal(await idle.received, '');
   const answered = waiting.find(({ request }) => request.peer !== '');
   assert.ok(answered);
