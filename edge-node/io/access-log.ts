@@ -14,6 +14,12 @@
 // Absent values are left out. Long texts are cut. Whatever the destination does (a full disk, a reader that went away or
 // stands still), requests go on: what does not fit the buffers is dropped and counted, and the failure is logged once a
 // minute at most. A regular file is appended to, and opened anew by `reopen` after it was rotated.
+//
+// Several threads and processes write to one destination, each whole lines at a time: to a file in append mode, which no write of
+// another breaks up, and to a pipe no more at once than it takes whole (POSIX: PIPE_BUF), so that only lines longer than that
+// may be broken up there.
+import { fstatSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import pino from 'pino';
 import type { Clock, Timer } from '../../infra/runtime/clock.ts';
 import type { Log } from '../../infra/runtime/log.ts';
@@ -62,6 +68,8 @@ const MAX_RECORDS = 10_000;
 const BATCH = 500;
 /** Lines are handed to the system in pieces of about this size, bytes. */
 const PIECE_BYTES = 8 * 1024;
+/** What anything but a regular file takes whole, bytes. */
+const PIPE_BYTES = 4 * 1024;
 /** Lines that wait to be written, bytes. */
 const MAX_BUFFER_BYTES = 8 * 1024 * 1024;
 const FLUSH_MS = 1_000;
@@ -100,7 +108,9 @@ export class AccessLog {
       dest: options.destination,
       sync: false,
       append: true,
-      minLength: PIECE_BYTES,
+      ...((await isRegular(options.destination))
+        ? { minLength: PIECE_BYTES }
+        : { minLength: PIPE_BYTES / 2, maxWrite: PIPE_BYTES }),
       maxLength: MAX_BUFFER_BYTES,
     });
     await new Promise<void>((resolve, reject) => {
@@ -174,6 +184,16 @@ export class AccessLog {
     this.#complainedAt = now;
     const fields = { destination: this.#options.destination, err: error };
     this.#ports.log.error(fields, 'the access log cannot be written; lines that do not fit its buffer are dropped');
+  }
+}
+
+/** Also when there is no such file yet. */
+async function isRegular(destination: string | number): Promise<boolean> {
+  try {
+    const stats = typeof destination === 'number' ? fstatSync(destination) : await stat(destination);
+    return stats.isFile();
+  } catch {
+    return true;
   }
 }
 
