@@ -50,8 +50,8 @@ export class Processes {
     mkdirSync(directory, { recursive: true });
   }
 
-  /** Starts what keeps running. It may be over at once: see `ended()`. `ipc`: with a channel for messages. */
-  start(name: string, command: Command, core: number, ipc = false): Running {
+  /** Starts what keeps running, on any core where `core` is undefined. It may be over at once: see `ended()`. `ipc`: with a channel for messages. */
+  start(name: string, command: Command, core: number | undefined, ipc = false): Running {
     this.#count += 1;
     const file = path.join(this.#directory, `${this.#count}-${name}.log`);
     const errors = openSync(file, 'a');

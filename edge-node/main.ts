@@ -2,7 +2,6 @@
 // (worker.ts); here are the control stream, the snapshot on its way to all of them, probes, purges, the operator's port, and
 // the take-over of the ports by another process.
 import { randomBytes, randomUUID } from 'node:crypto';
-import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { openGeo } from '../geo/database.ts';
 import type { Clock } from '../infra/runtime/clock.ts';
@@ -10,7 +9,6 @@ import { Lifecycle } from '../infra/runtime/lifecycle.ts';
 import type { Log } from '../infra/runtime/log.ts';
 import { Metrics } from '../infra/runtime/metrics.ts';
 import type { Random } from '../infra/runtime/random.ts';
-import { canonicalHost } from '../proto/canonical-url.ts';
 import { Snapshot } from '../proto/gen/meridian/v1/resources.ts';
 import { formatVersion } from '../proto/version.ts';
 import { compileSnapshot } from './decide/compile.ts';
@@ -19,6 +17,7 @@ import { OriginOrder } from './decide/order.ts';
 import { type AdminServer, type Readiness, startAdminServer } from './io/admin-server.ts';
 import { readCertificates } from './io/certificates.ts';
 import { ControlStream } from './io/control-stream.ts';
+import { addGauges } from './io/gauges.ts';
 import { guardedLookup } from './io/guarded-lookup.ts';
 import { CountingLedger } from './io/ledger.ts';
 import { httpProbe } from './io/probe.ts';
@@ -29,14 +28,15 @@ import { SharedCounters } from './io/shared/shared-counters.ts';
 import { SharedStore } from './io/shared/shared-store.ts';
 import { SnapshotApplier } from './io/snapshot-applier.ts';
 import { SnapshotFile } from './io/snapshot-file.ts';
+import { parseListen } from './io/sockets.ts';
 import { Sweeper } from './io/sweeper.ts';
 import { openDesk } from './io/take-over/desk.ts';
 import { Inheritance } from './io/take-over/inheritance.ts';
 import { type LaunchCommand, startSuccessor } from './io/take-over/successor.ts';
 import { Doors } from './io/threads/doors.ts';
 import { HealthBoard } from './io/threads/health-board.ts';
-import { canSharePorts, resolve } from './io/threads/held-port.ts';
-import { allocateMemory } from './io/threads/memory.ts';
+import { resolve } from './io/threads/held-port.ts';
+import { allocateMemory, workersOf } from './io/threads/memory.ts';
 import { spawnWorker } from './io/threads/spawn.ts';
 import { Supervisor } from './io/threads/supervisor.ts';
 import { trustedProxies } from './io/trusted-proxies.ts';
@@ -56,7 +56,7 @@ export interface EdgeOptions {
   readonly adminListen: string;
   /** Serve https, too: "host:port", and the folder of the certificates. */
   readonly tls?: { readonly listen: string; readonly certificates: string };
-  /** Threads that serve requests, beside the main one, 1 to {@link MAX_THREADS}. Default: as many as there are processors. */
+  /** Threads that serve requests, beside the main one, 1 to 256. Default: as many as there are processors. */
   readonly threads?: number;
   /** Connections at once, over all threads and ports, and of one client among them. */
   readonly maxConnections?: number;
@@ -92,7 +92,6 @@ export interface Edge {
   stop(): Promise<void>;
 }
 
-export const MAX_THREADS = 256;
 export const DEFAULT_MAX_CONNECTIONS = 20_000;
 export const DEFAULT_MAX_CLIENT_CONNECTIONS = 1_000;
 
@@ -118,7 +117,7 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
   }
 
   async function start(): Promise<Edge> {
-    const workers = threadsOf(options);
+    const workers = workersOf(options.threads, log);
     const memory = allocateMemory({
       workers,
       cacheBytes: options.cacheBytes,
@@ -240,11 +239,11 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
               explain(question, { edge: name, clock, serving: () => serving, locate, cache, barrier, health }),
           },
         );
-    gauges(metrics, { cache, connections, doors, serving: () => serving });
+    addGauges(metrics, { cache, connections, doors, snapshot: () => serving?.snapshot });
 
-    const http = address(options.listen, 'the listening address');
-    const https = options.tls && address(options.tls.listen, 'the address for TLS');
-    const adminAt = address(options.adminListen, 'the admin port');
+    const http = parseListen(options.listen, 'the listening address');
+    const https = options.tls && parseListen(options.tls.listen, 'the address for TLS');
+    const adminAt = parseListen(options.adminListen, 'the admin port');
     const certificates = options.tls && (await readCertificates(options.tls.certificates, clock.now()));
     for (const warning of certificates?.warnings ?? []) log.warn({}, warning);
     if (certificates) log.info({ certificates: certificates.pairs.length }, 'certificates are loaded');
@@ -308,6 +307,8 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
         desk.close();
         control?.stop();
         await Promise.all([supervisor.close(), closeAdmin()]);
+        // From now on purges reach the other: the last answers here are not to come from what it may be told to purge.
+        if (control) barrier.reset();
         await successor.go();
         log.info({ pid: successor.pid }, 'the ports are handed over; ending when all answers are sent');
         handedOver.resolve();
@@ -318,45 +319,4 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
       }
     }
   }
-}
-
-function threadsOf({ threads, log }: EdgeOptions): number {
-  const wanted = threads ?? Math.min(MAX_THREADS, availableParallelism());
-  if (!Number.isInteger(wanted) || wanted < 1 || wanted > MAX_THREADS) {
-    throw new Error(`threads: expected a whole number from 1 to ${MAX_THREADS}, found ${wanted}`);
-  }
-  if (wanted === 1 || canSharePorts()) return wanted;
-  log.warn({ wanted }, 'this system does not let threads share a port (SO_REUSEPORT): one thread serves requests');
-  return 1;
-}
-
-interface Gauged {
-  readonly cache: SharedStore;
-  readonly connections: SharedConnections;
-  readonly doors: Doors;
-  serving(): Serving | undefined;
-}
-
-function gauges(metrics: Metrics, { cache, connections, doors, serving }: Gauged): void {
-  metrics.gauge('meridian_cache_objects', 'Stored responses.', () => cache.stats().objects);
-  metrics.gauge('meridian_cache_bytes', 'Bytes that stored responses take.', () => cache.stats().bytes);
-  metrics.gauge('meridian_cache_evictions', 'Stored responses evicted for space.', () => cache.stats().evictions);
-  metrics.gauge('meridian_cache_resets', 'Times that the cache was emptied because a thread died in a change.', () => {
-    return cache.stats().resets;
-  });
-  metrics.gauge('meridian_connections', 'Connections of clients.', () => connections.total());
-  metrics.gauge('meridian_threads', 'Threads that serve requests.', () => doors.threads);
-  metrics.gauge('meridian_snapshot_revision', 'Revision of the snapshot that serves; 0: none.', () => {
-    return serving()?.snapshot.version.revision ?? 0;
-  });
-}
-
-function address(text: string, what: string): { host: string; port: number } {
-  const colon = text.lastIndexOf(':');
-  const port = text.slice(colon + 1);
-  const host = canonicalHost(text.slice(0, colon));
-  if (colon < 1 || host.kind === 'malformed' || !/^\d{1,5}$/.test(port) || Number(port) > 65_535) {
-    throw new Error(`"${text}" is not ${what}: expected HOST:PORT, such as 127.0.0.1:8080`);
-  }
-  return { host: host.host.replace(/^\[|\]$/g, ''), port: Number(port) };
 }

@@ -24,6 +24,8 @@ export const meridian: Peer = {
     args.push('--listen', `127.0.0.1:${place.httpPort}`, '--admin-listen', '127.0.0.1:0', '--log-level', 'warn');
     args.push('--data', path.join(place.directory, 'data'), '--cache-bytes', '2GiB');
     args.push('--access-log', place.accessLog ?? 'off');
+    // All load comes from one address.
+    args.push('--max-client-connections', '20000');
     if ((await meridian.cannotTls()) === undefined) {
       args.push('--tls-listen', `127.0.0.1:${place.tlsPort}`, '--certificates', place.certificate.directory);
     }

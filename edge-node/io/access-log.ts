@@ -14,6 +14,12 @@
 // Absent values are left out. Long texts are cut. Whatever the destination does (a full disk, a reader that went away or
 // stands still), requests go on: what does not fit the buffers is dropped and counted, and the failure is logged once a
 // minute at most. A regular file is appended to, and opened anew by `reopen` after it was rotated.
+//
+// Several threads and processes write to one destination, each whole lines at a time: to a file in append mode, which no write of
+// another breaks up, and to a pipe no more at once than it takes whole (POSIX: PIPE_BUF), so that only lines longer than that
+// may be broken up there.
+import { fstatSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import pino from 'pino';
 import type { Clock, Timer } from '../../infra/runtime/clock.ts';
 import type { Log } from '../../infra/runtime/log.ts';
@@ -42,6 +48,8 @@ const MAX_RECORDS = 10_000;
 const BATCH = 500;
 /** Lines are handed to the system in pieces of about this size, characters: each takes a thread from the pool. */
 const PIECE = 64 * 1024;
+/** What anything but a regular file takes whole, bytes: so lines of several threads do not run into each other. */
+const PIPE_BYTES = 4 * 1024;
 /** Lines that wait to be written, bytes. */
 const MAX_BUFFER_BYTES = 8 * 1024 * 1024;
 const FLUSH_MS = 1_000;
@@ -53,6 +61,8 @@ export class AccessLog {
   readonly #options: AccessLogOptions;
   readonly #ports: AccessLogPorts;
   readonly #destination: Destination;
+  /** Whether that is a regular file. */
+  readonly #regular: boolean;
   readonly #dropped: Counter;
   readonly #flusher: Timer;
   readonly #lines: AccessLines;
@@ -65,7 +75,8 @@ export class AccessLog {
   #closed = false;
   #complainedAt = Number.NEGATIVE_INFINITY;
 
-  private constructor(options: AccessLogOptions, ports: AccessLogPorts, destination: Destination) {
+  private constructor(options: AccessLogOptions, ports: AccessLogPorts, destination: Destination, regular: boolean) {
+    this.#regular = regular;
     this.#options = options;
     this.#ports = ports;
     this.#destination = destination;
@@ -82,11 +93,13 @@ export class AccessLog {
 
   /** Rejects with a message for the operator when the destination cannot be opened. */
   static async open(options: AccessLogOptions, ports: AccessLogPorts): Promise<AccessLog> {
+    const regular = await isRegular(options.destination);
     const destination = pino.destination({
       dest: options.destination,
       sync: false,
       append: true,
       minLength: 1,
+      ...(!regular && { maxWrite: PIPE_BYTES }),
       maxLength: MAX_BUFFER_BYTES,
     });
     const opened = new Promise<void>((resolve, reject) => {
@@ -98,7 +111,7 @@ export class AccessLog {
       destination.emit('close');
       throw new Error(`the access log ${options.destination} cannot be opened: ${error.message}`, { cause: error });
     });
-    return new AccessLog(options, ports, destination);
+    return new AccessLog(options, ports, destination, regular);
   }
 
   /** Takes one exchange. Never throws and never waits. */
@@ -154,7 +167,9 @@ export class AccessLog {
 
   #write(records: readonly AccessRecord[]): void {
     for (const record of records) {
-      this.#text += this.#lines.line(record);
+      const line = this.#lines.line(record);
+      if (!this.#regular && Buffer.byteLength(this.#text) + Buffer.byteLength(line) > PIPE_BYTES) this.#handOver();
+      this.#text += line;
       if (this.#text.length >= PIECE) this.#handOver();
     }
   }
@@ -175,5 +190,15 @@ export class AccessLog {
     this.#complainedAt = now;
     const fields = { destination: this.#options.destination, err: error };
     this.#ports.log.error(fields, 'the access log cannot be written; lines that do not fit its buffer are dropped');
+  }
+}
+
+/** Also when there is no such file yet. */
+async function isRegular(destination: string | number): Promise<boolean> {
+  try {
+    const stats = typeof destination === 'number' ? fstatSync(destination) : await stat(destination);
+    return stats.isFile();
+  } catch {
+    return true;
   }
 }

@@ -3,6 +3,7 @@
 import type { AddressInfo, BoundSocket, Server, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
+import { canonicalHost } from '../../proto/canonical-url.ts';
 
 /** A `net.Socket` or `tls.TLSSocket`, or in tests one end of a pair in memory. */
 export type ByteStream = Duplex & { readonly remoteAddress?: string | undefined };
@@ -20,6 +21,17 @@ export interface ListenAddress {
   readonly port: number;
   /** Taken over. */
   readonly socket?: BoundSocket | number | undefined;
+}
+
+/** HOST:PORT as it was written. Throws an Error that says of `what` that it is wrong. */
+export function parseListen(text: string, what: string): { readonly host: string; readonly port: number } {
+  const colon = text.lastIndexOf(':');
+  const port = text.slice(colon + 1);
+  const host = canonicalHost(text.slice(0, colon));
+  if (colon < 1 || host.kind === 'malformed' || !/^\d{1,5}$/.test(port) || Number(port) > 65_535) {
+    throw new Error(`"${text}" is not ${what}: expected HOST:PORT, such as 127.0.0.1:8080`);
+  }
+  return { host: host.host.replace(/^\[|\]$/g, ''), port: Number(port) };
 }
 
 /** Decides on a connection that has just come, before anything is read from it. False: it is closed. */

@@ -16,7 +16,7 @@ const MAX_LINE = 1024 * 1024;
 /** How long an asker may take to say what it wants, milliseconds. */
 const ASK_MS = 5_000;
 /** ... and to be answered: longer than a new process may take to become ready. */
-const ANSWER_MS = 90_000;
+const ANSWER_MS = 150_000;
 
 /** Resolves with the new process's identifier; rejects with a sentence that says why there is none. */
 export type HandOver = (command: LaunchCommand) => Promise<number>;

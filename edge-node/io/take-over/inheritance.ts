@@ -24,6 +24,9 @@ export type InheritedPorts = Partial<Record<PortName, InheritedPort>>;
 
 export const VARIABLE = 'MERIDIAN_INHERITED';
 
+/** How long the old process may take to stop accepting, milliseconds. */
+const GO_MS = 30_000;
+
 export class Inheritance {
   /** The highest descriptor of all. */
   readonly highest: number;
@@ -54,6 +57,8 @@ export class Inheritance {
     const go = Promise.withResolvers<void>();
     this.#channel.once('data', go.resolve);
     this.#channel.once('close', go.resolve);
+    // It hangs: both may accept from the same queue.
+    this.#channel.setTimeout(GO_MS, go.resolve);
     this.#channel.write('ready\n');
     await go.promise;
     this.#channel.destroy();

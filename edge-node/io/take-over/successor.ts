@@ -20,7 +20,7 @@ export interface Successor {
 }
 
 /** From its start until it is ready, milliseconds. */
-const READY_MS = 60_000;
+const READY_MS = 120_000;
 /** Standard input, output and error come first. */
 const FIRST = 3;
 const MAX_WORD = 4_096;

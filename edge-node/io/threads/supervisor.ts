@@ -48,8 +48,9 @@ interface Worker {
   reason: string | undefined;
 }
 
-/** How long a worker may take to load, to prepare, to commit and to listen, before it is taken to hang, milliseconds. */
-export const ANSWER_MS = 15_000;
+/** How long a worker may take to prepare, to commit and to listen, before it is taken to hang, milliseconds; and to load. */
+export const ANSWER_MS = 30_000;
+const LOAD_MS = 120_000;
 /** After the grace of a stop, milliseconds. */
 const LAST_MS = 1_000;
 /** How long to wait for `closed`, milliseconds: a worker that hangs accepts nothing either. */
@@ -77,7 +78,7 @@ export class Supervisor {
 
   /** Starts workers 1 ..= `count`. Resolves when all have loaded; rejects, for good, when one cannot. */
   async start(count: number): Promise<void> {
-    const round = this.#round('started', 'fail');
+    const round = this.#round('started', 'fail', undefined, LOAD_MS);
     for (let thread = 1; thread <= count; thread += 1) round.add(this.#spawn(thread));
     await round.promise;
   }

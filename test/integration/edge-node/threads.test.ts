@@ -5,6 +5,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import type tls from 'node:tls';
 import { field } from '../../../edge-node/decide/fields.ts';
+import { askForTakeOver } from '../../../edge-node/main.ts';
 import { type Clock, systemClock } from '../../../infra/runtime/clock.ts';
 import { startOrigin } from '../../support/edge.ts';
 import { nestedRecord } from '../../support/geo-records.ts';
@@ -146,7 +147,7 @@ test('a TLS session begun at one thread is resumed at the other', async (t) => {
     const again: tls.TLSSocket = await connectTls(port, { ALPNProtocols: ['http/1.1'], session });
     const resumedAt = await node.threadOf(again.localPort ?? 0);
     assert.ok(again.isSessionReused());
-    again.destroy();
+    again.end();
     if (resumedAt !== begunAt) break;
   }
   first.destroy();
@@ -180,14 +181,42 @@ test('a geographic database that is replaced is looked up in by all threads, fro
   for (const client of clients) await until('the move', async () => (await served(client)) === 'paris');
 });
 
-test('what cannot be had is said at the start: a port, the access log, a number of threads', async (t) => {
-  const node = await Node.start(t, demo(1, ORIGINS));
-  const start = (options: object) => Node.start(t, demo(1, ORIGINS), options);
-  const taken = `127.0.0.1:${node.edge.port}`;
-  await assert.rejects(
-    start({ listen: taken }),
-    /cannot listen on 127\.0\.0\.1:\d+: the port is in use; stop what uses/,
+test('what cannot be had is said at the start: a port, a data folder, the access log, a number of threads', async (t) => {
+  const dataDir = tempFolder(t);
+  const node = await Node.start(t, demo(1, ORIGINS), { dataDir });
+  const rejected = (options: object, message: RegExp) =>
+    assert.rejects(Node.start(t, demo(1, ORIGINS), { threads: 1, ...options }), message);
+  await rejected(
+    { listen: `127.0.0.1:${node.edge.port}` },
+    /cannot listen on 127\.0\.0\.1:\d+: the port is in use; stop/,
   );
-  await assert.rejects(start({ accessLog: '/no/such/folder/log' }), /the access log \/no\/such\/folder\/log cannot be/);
-  await assert.rejects(start({ threads: 0 }), /threads: expected a whole number from 1 to 256, found 0/);
+  await rejected({ dataDir }, /an edge uses the data folder .* already; stop it, take it over \(--take-over\), or use/);
+  await rejected({ accessLog: '/no/such/folder/log' }, /the access log \/no\/such\/folder\/log cannot be opened/);
+  await rejected({ threads: 0 }, /threads: expected a whole number from 1 to 256, found 0/);
+  await rejected({ maxConnections: 0 }, /connection limit connections: expected a whole number above 0, found 0/);
+});
+
+test('whoever asks to take over an edge that does not run, or that may not be, is told', async (t) => {
+  const command = { program: process.execPath, args: ['-e', ''], cwd: '/', env: {} };
+  const dataDir = tempFolder(t);
+  await assert.rejects(askForTakeOver(dataDir, command), /no edge runs on the data folder .*; start one without/);
+  const node = await Node.start(t, demo(1, ORIGINS), { dataDir, threads: 1, tied: 'it is held' });
+  await assert.rejects(askForTakeOver(dataDir, command), /^Error: it is held$/);
+  await ask(await node.client(), '/still');
+});
+
+test('a program that is not an edge does not take anything over, whatever it does', async (t) => {
+  const dataDir = tempFolder(t);
+  const node = await Node.start(t, demo(1, ORIGINS), { dataDir, threads: 1 });
+  const attempt = (args: string[]) => {
+    return askForTakeOver(dataDir, { program: process.execPath, args, cwd: '/', env: {} });
+  };
+  await assert.rejects(attempt(['-e', '']), /the new process ended \(exit code 0\) before it was ready; see its log/);
+  const failing = "require('net').Socket({ fd: 3 }).write('failed: out of luck\\n')";
+  await assert.rejects(attempt(['-e', failing]), /^Error: out of luck$/);
+  await assert.rejects(
+    askForTakeOver(dataDir, { program: '/no/such/program', args: [], cwd: '/', env: {} }),
+    /the new process cannot be started: .*ENOENT/,
+  );
+  await ask(await node.client(), '/still');
 });
