@@ -1,7 +1,17 @@
 // The access log: lines into a real file, rotation, and destinations that fail in the ways that destinations do.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { closeSync, constants, existsSync, mkdtempSync, openSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -226,3 +236,30 @@ test('a reader that stands still, then goes away, neither blocks nor ends the ed
   assert.equal(dropped(), before + 1);
   await access.close();
 });
+
+test(
+  "several that write to one pipe do not break up each other's lines, however slowly it is read",
+  onLinux,
+  async (t) => {
+    const pipe = place(t);
+    execFileSync('mkfifo', [pipe]);
+    const reader = openSync(pipe, constants.O_RDONLY | constants.O_NONBLOCK);
+    t.after(() => closeSync(reader));
+    const writers = await Promise.all([open(pipe), open(pipe)]);
+    const target = `/${'x'.repeat(700)}`;
+    for (let i = 0; i < 300; i += 1) for (const { access } of writers) access.log({ ...RECORD, target });
+    const closed = Promise.all(writers.map(({ access }) => access.close()));
+    const piece = Buffer.alloc(5_000);
+    let text = '';
+    await until('all lines', () => {
+      try {
+        text += piece.toString('latin1', 0, readSync(reader, piece));
+      } catch (error) {
+        assert.equal((error as NodeJS.ErrnoException).code, 'EAGAIN');
+      }
+      return text.split('\n').length === 601;
+    });
+    for (const line of text.trimEnd().split('\n')) assert.equal(JSON.parse(line).target, target);
+    await closed;
+  },
+);
