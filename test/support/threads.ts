@@ -94,7 +94,10 @@ export class Node {
   async clientOf(thread: number): Promise<RawClient> {
     for (let i = 0; i < 100; i += 1) {
       const client = await this.client();
-      if ((await this.threadOf(client.socket.localPort ?? 0)) === thread) return client;
+      const port = client.socket.localPort ?? 0;
+      // Refused while those before it are still counted, it is closed without an accept.
+      await until('a thread to accept or refuse', () => this.#accepted.has(port) || client.socket.closed);
+      if (this.#accepted.get(port) === thread && !client.socket.closed) return client;
       client.destroy();
     }
     throw new Error(`none of 100 connections came to thread ${thread}`);

@@ -96,6 +96,7 @@ test('a thread that dies takes its connections along, and nothing else; another 
     assert.deepEqual(await ask(kept, '/kept'), { body, hit: true });
     // What it had counted still counts.
     assert.equal(await node.metric('meridian_requests_total{cache="hit"}'), counted + 1);
+    await until('the death to be noticed', async () => (await node.metric('meridian_thread_deaths_total')) === deaths);
     await until('another in its place', async () => (await node.metric('meridian_threads')) === 2);
     const late = await node.clientOf(1);
     assert.deepEqual(await ask(late, '/kept'), { body, hit: true });
