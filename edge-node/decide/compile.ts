@@ -7,7 +7,7 @@ import { type CacheRules, compileCachePolicy } from './cache/policy.ts';
 export interface CompiledOrigin {
   readonly pool: string;
   readonly name: string;
-  /** "http://host:port", as undici takes it. */
+  /** "http://host:port" or "https://host:port". */
   readonly address: string;
   readonly location: Location;
   readonly weight: number;

@@ -158,9 +158,10 @@ export class FakeCall implements OriginCall {
     this.head(status, fields).data(text).end();
   }
 
-  fail(phase: OriginFailure['phase'], code: OriginFailure['code'] = 'origin-unreachable'): void {
+  /** `stale`: on a connection that had stood idle. */
+  fail(phase: OriginFailure['phase'], code: OriginFailure['code'] = 'origin-unreachable', stale = false): void {
     const detail = `${code} at http://10.9.8.7:6543 (secret-software)`;
-    if (!this.aborted) this.#handler.onFailure({ phase, code, detail });
+    if (!this.aborted) this.#handler.onFailure({ phase, code, detail, stale });
   }
 
   pause(): void {

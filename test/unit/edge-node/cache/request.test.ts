@@ -43,6 +43,11 @@ describe('4: what is looked up', () => {
     }
   });
 
+  test('a request for a tunnel is not, but one for another protocol, which this edge ignores, is', () => {
+    for (const value of ['websocket', 'WebSocket']) assert.deepEqual(get('upgrade', value), bypass('upgrade'));
+    assert.deepEqual(get('upgrade', 'h2c'), lookup());
+  });
+
   test('the same request costs no new object', () => {
     assert.equal(get('accept', '*/*'), get('accept', 'text/html'));
   });

@@ -183,3 +183,25 @@ test('an answer is framed by its length, else in chunks; a length that is none i
     assert.equal(responseFraming(['transfer-encoding', value]).kind, 'malformed', value);
   }
 });
+
+test('what was made of a list of fields is used again only where everything else is the same', () => {
+  const fields = Object.freeze(['host', 'demo.example', 'accept', '*/*']);
+  const make = (context: Partial<ForwardContext>, request: Partial<ReturnType<typeof head>> = {}) =>
+    forwardRequestFields({ ...head(), fields, ...request }, { ...CONTEXT, ...context });
+  const first = make({});
+  assert.equal(make({}), first, 'the same list');
+  const others: [string, string, FieldList][] = [
+    ['host', 'other.example', make({ authority: 'other.example' })],
+    ['x-forwarded-for', '192.0.2.9', make({ forwardedFor: '192.0.2.9' })],
+    ['via', '1.1 edge-2', make({ edge: 'edge-2' })],
+    ['via', '1.0 edge-1', make({}, { version: '1.0' })],
+    ['x-forwarded-proto', 'https', make({}, { scheme: 'https' })],
+    ['if-none-match', '"a"', make({ conditions: ['if-none-match', '"a"'] })],
+  ];
+  for (const [name, value, out] of others) assert.equal(field(out, name), value, name);
+  assert.equal(field(make({}), 'if-none-match'), undefined);
+  const conditional = Object.freeze(['host', 'demo.example', 'range', 'bytes=0-']);
+  const range = (mode: ForwardContext['mode']) =>
+    field(forwardRequestFields({ ...head(), fields: conditional }, { ...CONTEXT, mode }), 'range');
+  assert.deepEqual([range('bypass'), range('cacheable'), range('bypass')], ['bytes=0-', undefined, 'bytes=0-']);
+});

@@ -20,6 +20,14 @@ test('what was sent goes to the next one only when doing it twice is doing it on
   assert.deepEqual(decisions, [...Array(5).fill('retry'), 'not-idempotent', 'not-idempotent']);
 });
 
+test('what met a connection that the origin had closed goes to the same origin again, if it may be sent twice', () => {
+  const stale: OriginFailure = { phase: 'head', code: 'origin-cut-off', detail: '', stale: true };
+  const decisions = METHODS.map((method) => decideRetry(stale, method, false, 0));
+  assert.deepEqual(decisions.slice(0, 5), Array(5).fill({ kind: 'retry', origin: 'same' }));
+  for (const decided of decisions.slice(5)) assert.deepEqual(decided, { kind: 'give-up', reason: 'not-idempotent' });
+  assert.deepEqual(decideRetry(stale, 'PUT', true, 1), { kind: 'give-up', reason: 'body-consumed' });
+});
+
 test('an answer that has begun cannot be begun again', () => {
   for (const method of METHODS) assert.equal(decision('body', method), 'answer-begun', method);
 });
