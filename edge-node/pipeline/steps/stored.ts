@@ -28,7 +28,7 @@ export function respondFromCache(x: Exchange, ports: Ports, entry: CacheEntry): 
   const ready =
     x.outcome === 'hit'
       ? preparation(entry, age, ttl, ports.cacheName)
-      : new Preparation(head, Math.floor(age / 1000), Math.floor(ttl / 1000), statusOf(x, ports, ttl));
+      : new Preparation(head, Math.floor(age / 1000), Math.floor(ttl / 1000), statusOf(x, ports, ttl), false);
   x.cacheStatus = ready.cacheStatus;
   const { method, fields } = x.request;
   const asked = x.requestClass;
@@ -99,14 +99,14 @@ function partAnswer(ready: Preparation, body: Buffer, part: Part): PreparedAnswe
   const fields = partialFields(ready, OF_THE_WHOLE);
   fields.push('content-range', contentRange(part, body.length));
   const slice = body.subarray(part.from, part.to);
-  return new PreparedAnswer(206, fields, slice, slice.length);
+  return new PreparedAnswer(206, fields, slice, slice.length, ready.kept);
 }
 
 /** RFC 9110 section 15.5.17. */
-function unsatisfiable({ age, cacheStatus }: Preparation, length: number): PreparedAnswer {
+function unsatisfiable({ age, cacheStatus, kept }: Preparation, length: number): PreparedAnswer {
   const fields = ['content-range', contentRange(undefined, length), 'accept-ranges', 'bytes'];
   fields.push('age', String(age), 'cache-status', cacheStatus);
-  return new PreparedAnswer(416, fields, undefined, 0);
+  return new PreparedAnswer(416, fields, undefined, 0, kept);
 }
 
 /** A multipart/byteranges body (section 14.6), whose parts are slices of the whole. */
