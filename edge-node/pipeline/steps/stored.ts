@@ -12,7 +12,7 @@ import {
   wholeAnswer,
 } from '../../decide/cache/prepared.ts';
 import { contentRange, decideRange, type Part, partHeads } from '../../decide/cache/ranges.ts';
-import { notModified } from '../../decide/cache/validation.ts';
+import { isUnchanged } from '../../decide/cache/validation.ts';
 import { combinedField, field, withoutFields } from '../../decide/fields.ts';
 import type { Ports } from '../../ports.ts';
 import { type Exchange, finish } from '../exchange.ts';
@@ -30,10 +30,9 @@ export function respondFromCache(x: Exchange, ports: Ports, entry: CacheEntry): 
       ? preparation(entry, age, ttl, ports.cacheName)
       : new Preparation(head, Math.floor(age / 1000), Math.floor(ttl / 1000), statusOf(x, ports, ttl), false);
   x.cacheStatus = ready.cacheStatus;
-  const { method, fields } = x.request;
   const asked = x.requestClass;
   if (head.status === 200 && asked?.kind === 'lookup') {
-    if (asked.conditional && notModified(method, fields, head)) {
+    if (asked.conditions !== undefined && isUnchanged(asked.conditions, head)) {
       ready.unchanged ??= unchangedAnswer(ready);
       send(x, ports, ready.unchanged);
       return;
