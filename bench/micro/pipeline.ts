@@ -167,7 +167,7 @@ const logging = engineWith((x, bytes, ms) => void lines.line(accessRecord(x, byt
 measure('... and its line in the access log', (i) => logging.start(new Exchange(new Client(at(known, i)), 0)));
 
 const entry = at(store.find(cacheKey('http', 'www.example.com', at(TARGETS, 0))), 0);
-const ready = new Preparation(entry.head, 7, 593, 'meridian-bench; hit; ttl=593');
+const ready = new Preparation(entry.head, 7, 593, 'meridian-bench; hit; ttl=593', true);
 measure('prepare the answer of this second', () => wholeAnswer(ready, entry.body));
 const prepared = wholeAnswer(ready, entry.body);
 measure('render it, with 1 KiB', () => renderResponse(200, prepared.fields, entry.body, 1024));

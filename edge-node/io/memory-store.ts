@@ -25,6 +25,7 @@ class Node implements CacheEntry {
   head: StoredHead;
   size: number;
   prepared: CacheEntry['prepared'] = undefined;
+  askedAt = -1;
   /** Towards the most recently used. */
   newer: Node | undefined = undefined;
   older: Node | undefined = undefined;

@@ -1,5 +1,8 @@
 // Time as a port. Nothing else in Meridian reads a clock or sets a timer, so that tests can drive both.
 
+// The global of the same name is looked up anew, through an accessor, at each use.
+import { performance } from 'node:perf_hooks';
+
 export interface Timer {
   /** Safe to call after the timer fired, and twice. */
   cancel(): void;

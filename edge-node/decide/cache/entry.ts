@@ -128,10 +128,12 @@ export interface CacheEntry extends Storable {
   readonly size: number;
   /** What this thread has made ready of it; not stored, and not counted. */
   prepared: Preparation | undefined;
+  /** Its age at the last hit, whole seconds; -1: none yet. */
+  askedAt: number;
 }
 
 /** All of an entry but its body. */
-export type Described = Omit<CacheEntry, 'body' | 'prepared'>;
+export type Described = Omit<CacheEntry, 'body' | 'prepared' | 'askedAt'>;
 
 /** Gathers a body on its way through. After `false`, `commit` or `abort` it does nothing more. */
 export interface StoreWriter {

@@ -15,17 +15,19 @@ export class PreparedAnswer {
   readonly body: Buffer | undefined;
   /** Of the body; undefined where no length is stated. */
   readonly length: number | undefined;
-  /** What HTTP/1.1 makes of it, and whether it was wanted before. */
+  /** Whether others are to get it too: if not, nothing that is made of it would be used again. */
+  readonly kept: boolean;
+  /** What HTTP/1.1 made of it. */
   octets: Uint8Array | undefined = undefined;
-  wanted = false;
   /** What HTTP/2 makes of its head. */
   block: string | undefined = undefined;
 
-  constructor(status: number, fields: FieldList, body: Buffer | undefined, length: number | undefined) {
+  constructor(status: number, fields: FieldList, body: Buffer | undefined, length: number | undefined, kept: boolean) {
     this.status = status;
     this.fields = fields;
     this.body = body;
     this.length = length;
+    this.kept = kept;
   }
 }
 
@@ -36,44 +38,52 @@ export class Preparation {
   readonly age: number;
   readonly ttl: number;
   readonly cacheStatus: string;
+  /** Whether it is kept with the entry. */
+  readonly kept: boolean;
   whole: PreparedAnswer | undefined = undefined;
   unchanged: PreparedAnswer | undefined = undefined;
   /** The last part that was asked for, and what asked for it. */
   part: PreparedAnswer | undefined = undefined;
   range = '';
 
-  constructor(head: StoredHead, age: number, ttl: number, status: string) {
+  constructor(head: StoredHead, age: number, ttl: number, status: string, kept: boolean) {
     this.head = head;
     this.age = age;
     this.ttl = ttl;
     this.cacheStatus = status;
+    this.kept = kept;
   }
 }
 
-/** Of a hit on `entry`; `ageMs` and `ttlMs` as they are now, `name`: see `cacheName`. Kept with the entry, so gone with it. */
+/**
+ * Of a hit on `entry`; `ageMs` and `ttlMs` as they are now, `name`: see `cacheName`. From the second hit of a second on it is kept
+ * with the entry, and gone with it: to keep what nobody asks for again would cost more than to make it.
+ */
 export function preparation(entry: CacheEntry, ageMs: number, ttlMs: number, name: string): Preparation {
   const { head } = entry;
   const known = entry.prepared;
   const age = Math.floor(ageMs / 1000);
   const ttl = Math.floor(ttlMs / 1000);
   if (known !== undefined && known.head === head && known.age === age && known.ttl === ttl) return known;
-  const made = new Preparation(head, age, ttl, cacheStatus(name, { kind: 'hit', ttlMs }));
-  entry.prepared = made;
+  const kept = entry.askedAt === age;
+  entry.askedAt = age;
+  const made = new Preparation(head, age, ttl, cacheStatus(name, { kind: 'hit', ttlMs }), kept);
+  if (kept) entry.prepared = made;
   return made;
 }
 
 /** The whole response. */
-export function wholeAnswer(of: Pick<Preparation, 'head' | 'age' | 'cacheStatus'>, body: Buffer): PreparedAnswer {
+export function wholeAnswer(of: Preparation, body: Buffer): PreparedAnswer {
   const fields = storedFieldsOf(of.head);
   fields.push('age', String(of.age), 'cache-status', of.cacheStatus);
-  return new PreparedAnswer(of.head.status, fields, body, body.length);
+  return new PreparedAnswer(of.head.status, fields, body, body.length, of.kept);
 }
 
 /** 304 (RFC 9110 section 15.4.5). */
-export function unchangedAnswer(of: Pick<Preparation, 'head' | 'age' | 'cacheStatus'>): PreparedAnswer {
+export function unchangedAnswer(of: Preparation): PreparedAnswer {
   const fields = notModifiedFields(of.head);
   fields.push('age', String(of.age), 'cache-status', of.cacheStatus);
-  return new PreparedAnswer(304, fields, undefined, undefined);
+  return new PreparedAnswer(304, fields, undefined, undefined, of.kept);
 }
 
 /** A copy of the fields of `head`; parts are to be had of what is stored whole (RFC 9110 section 14.3). */

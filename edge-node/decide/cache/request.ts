@@ -3,6 +3,7 @@ import { combinedField, type FieldList } from '../fields.ts';
 import { WEBSOCKET } from '../upgrade.ts';
 import { type CacheControl, NO_DIRECTIVES, parseCacheControl } from './cache-control.ts';
 import { type BypassRules, isBypassed } from './policy.ts';
+import { type Conditions, conditionsOf } from './validation.ts';
 
 export type BypassReason = 'policy' | 'method' | RequestBar | 'precondition' | 'bypass-rule';
 
@@ -18,15 +19,13 @@ export type RequestClass =
        * to an origin as it is, joins no other fill, and its answer is stored only if it is whole.
        */
       readonly range: boolean;
-      /** It has If-None-Match or If-Modified-Since. */
-      readonly conditional: boolean;
+      /** Undefined: none that a cache could judge. */
+      readonly conditions: Conditions | undefined;
     }
   | { readonly kind: 'bypass'; readonly reason: BypassReason };
 
-const PLAIN = lookup(false, false);
-const RANGE = lookup(true, false);
-const CONDITIONAL = lookup(false, true);
-const CONDITIONAL_RANGE = lookup(true, true);
+const PLAIN = lookup(false);
+const RANGE = lookup(true);
 const BYPASS = Object.freeze({
   policy: bypass('policy'),
   method: bypass('method'),
@@ -37,8 +36,8 @@ const BYPASS = Object.freeze({
   'bypass-rule': bypass('bypass-rule'),
 });
 
-function lookup(range: boolean, conditional: boolean): RequestClass {
-  return Object.freeze({ kind: 'lookup', directives: NO_DIRECTIVES, range, conditional });
+function lookup(range: boolean): RequestClass {
+  return Object.freeze({ kind: 'lookup', directives: NO_DIRECTIVES, range, conditions: undefined });
 }
 
 function bypass(reason: BypassReason): RequestClass {
@@ -86,9 +85,13 @@ export function classifyRequest(
   if (bar !== undefined) return BYPASS[bar];
   if (precondition) return BYPASS.precondition;
   if (policy.bypass !== undefined && isBypassed(policy.bypass, fields, target)) return BYPASS['bypass-rule'];
-  if (special) return { kind: 'lookup', directives: requestDirectives(fields), range, conditional };
-  if (conditional) return range ? CONDITIONAL_RANGE : CONDITIONAL;
-  return range ? RANGE : PLAIN;
+  if (!special && !conditional) return range ? RANGE : PLAIN;
+  return {
+    kind: 'lookup',
+    directives: special ? requestDirectives(fields) : NO_DIRECTIVES,
+    range,
+    conditions: conditional ? conditionsOf(fields) : undefined,
+  };
 }
 
 /** Cache-Control of a request; without one, `Pragma: no-cache` means the same as there (RFC 9111 section 5.4). */

@@ -51,15 +51,31 @@ export function selectFor304<T extends { readonly head: StoredHead }>(
   return named.toSorted((a, b) => b.head.dateMs - a.head.dateMs || b.head.receivedAt - a.head.receivedAt).slice(0, 1);
 }
 
+/** Those of a request that a cache can judge, each line joined with the others of its name. */
+export interface Conditions {
+  readonly ifNoneMatch: string | undefined;
+  readonly ifModifiedSince: string | undefined;
+}
+
+export function conditionsOf(requestFields: FieldList): Conditions {
+  return {
+    ifNoneMatch: combinedField(requestFields, 'if-none-match'),
+    ifModifiedSince: combinedField(requestFields, 'if-modified-since'),
+  };
+}
+
+/** `isUnchanged`, for GET and HEAD; other methods have other answers to a condition. */
+export function notModified(method: string, requestFields: FieldList, entry: StoredHead): boolean {
+  return (method === 'GET' || method === 'HEAD') && isUnchanged(conditionsOf(requestFields), entry);
+}
+
 /**
  * Whether a request that `entry` answers is to be answered with 304: RFC 9110 section 13.2.2, steps 3 and 4. If-None-Match,
  * where there is one, decides alone. Conditions of an answer that is not successful count for nothing (section 13.2.1).
  */
-export function notModified(method: string, requestFields: FieldList, entry: StoredHead): boolean {
-  if ((method !== 'GET' && method !== 'HEAD') || entry.status < 200 || entry.status > 299) return false;
-  const ifNoneMatch = combinedField(requestFields, 'if-none-match');
+export function isUnchanged({ ifNoneMatch, ifModifiedSince: since }: Conditions, entry: StoredHead): boolean {
+  if (entry.status < 200 || entry.status > 299) return false;
   if (ifNoneMatch !== undefined) return listsTag(ifNoneMatch, entry.etag);
-  const since = combinedField(requestFields, 'if-modified-since');
   if (since === undefined) return false;
   // The date that most clients send is the very text that they were given.
   if (since === entry.lastModified && entry.lastModifiedMs !== undefined) return true;

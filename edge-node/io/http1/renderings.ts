@@ -1,5 +1,5 @@
 // Answers from the cache as the octets that go out, rendered once for all clients that get the same answer: a hit is then one
-// write of a buffer that is there. Only what is wanted a second time is rendered. What one thread holds of them is bounded: the
+// write of a buffer that is there. Only what others will want as well is rendered. What one thread holds of them is bounded: the
 // oldest go first, and are rendered again should someone want them.
 import type { PreparedAnswer } from '../../decide/cache/prepared.ts';
 import { renderResponse } from '../../decide/http1/response-head.ts';
@@ -29,13 +29,10 @@ export class Renderings {
     return this.#bytes;
   }
 
-  /** Undefined for what is wanted for the first time, and for what cannot be rendered. */
+  /** Undefined for what is not kept, and for what cannot be rendered. */
   octetsOf(prepared: PreparedAnswer): Uint8Array | undefined {
     if (prepared.octets !== undefined) return prepared.octets;
-    if (!prepared.wanted) {
-      prepared.wanted = true;
-      return undefined;
-    }
+    if (!prepared.kept) return undefined;
     const { status, fields, body = NO_BODY, length } = prepared;
     const octets = renderResponse(status, fields, isSentApart(body) ? NO_BODY : body, length);
     if (octets === undefined || octets.length > this.#maxBytes) return undefined;

@@ -63,6 +63,7 @@ class SharedEntry implements CacheEntry, Place {
   readonly slot: number;
   readonly generation: number;
   prepared: CacheEntry['prepared'] = undefined;
+  askedAt = -1;
 
   constructor(content: Omit<Storable, 'body'>, body: Buffer, size: number, slot: number, generation: number) {
     this.key = content.key;

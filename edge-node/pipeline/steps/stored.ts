@@ -12,7 +12,7 @@ import {
   wholeAnswer,
 } from '../../decide/cache/prepared.ts';
 import { contentRange, decideRange, type Part, partHeads } from '../../decide/cache/ranges.ts';
-import { notModified } from '../../decide/cache/validation.ts';
+import { isUnchanged } from '../../decide/cache/validation.ts';
 import { combinedField, field, withoutFields } from '../../decide/fields.ts';
 import type { Ports } from '../../ports.ts';
 import { type Exchange, finish } from '../exchange.ts';
@@ -28,12 +28,11 @@ export function respondFromCache(x: Exchange, ports: Ports, entry: CacheEntry): 
   const ready =
     x.outcome === 'hit'
       ? preparation(entry, age, ttl, ports.cacheName)
-      : new Preparation(head, Math.floor(age / 1000), Math.floor(ttl / 1000), statusOf(x, ports, ttl));
+      : new Preparation(head, Math.floor(age / 1000), Math.floor(ttl / 1000), statusOf(x, ports, ttl), false);
   x.cacheStatus = ready.cacheStatus;
-  const { method, fields } = x.request;
   const asked = x.requestClass;
   if (head.status === 200 && asked?.kind === 'lookup') {
-    if (asked.conditional && notModified(method, fields, head)) {
+    if (asked.conditions !== undefined && isUnchanged(asked.conditions, head)) {
       ready.unchanged ??= unchangedAnswer(ready);
       send(x, ports, ready.unchanged);
       return;
@@ -99,14 +98,14 @@ function partAnswer(ready: Preparation, body: Buffer, part: Part): PreparedAnswe
   const fields = partialFields(ready, OF_THE_WHOLE);
   fields.push('content-range', contentRange(part, body.length));
   const slice = body.subarray(part.from, part.to);
-  return new PreparedAnswer(206, fields, slice, slice.length);
+  return new PreparedAnswer(206, fields, slice, slice.length, ready.kept);
 }
 
 /** RFC 9110 section 15.5.17. */
-function unsatisfiable({ age, cacheStatus }: Preparation, length: number): PreparedAnswer {
+function unsatisfiable({ age, cacheStatus, kept }: Preparation, length: number): PreparedAnswer {
   const fields = ['content-range', contentRange(undefined, length), 'accept-ranges', 'bytes'];
   fields.push('age', String(age), 'cache-status', cacheStatus);
-  return new PreparedAnswer(416, fields, undefined, 0);
+  return new PreparedAnswer(416, fields, undefined, 0, kept);
 }
 
 /** A multipart/byteranges body (section 14.6), whose parts are slices of the whole. */

@@ -7,20 +7,26 @@ import { entryOf, headOf, named } from './support.ts';
 
 const FIELDS = ['cache-control', 'max-age=60', 'etag', '"v1"', 'content-type', 'text/plain'];
 
-test('it is the same for all who ask while neither Age nor the time to live changes', () => {
+test('from the second who asks in a second on it is the same, while neither Age nor the time to live changes', () => {
   const entry = entryOf(headOf(FIELDS));
+  const alone = preparation(entry, 1_000, 59_000, 'name');
+  assert.deepEqual([alone.kept, entry.prepared], [false, undefined]);
   const first = preparation(entry, 1_000, 59_000, 'name');
+  assert.ok(first.kept);
   assert.equal(preparation(entry, 1_000, 59_999, 'name'), first);
   assert.equal(preparation(entry, 1_999, 59_000, 'name'), first);
-  assert.notEqual(preparation(entry, 2_000, 59_000, 'name'), first);
+  assert.notEqual(preparation(entry, 1_999, 58_999, 'name'), first);
   const second = preparation(entry, 2_000, 58_999, 'name');
   assert.deepEqual([second.age, second.ttl, second.cacheStatus], [2, 58, 'name; hit; ttl=58']);
+  assert.deepEqual([second.kept, preparation(entry, 2_500, 58_500, 'name').kept], [false, true]);
 });
 
 test('a refreshed head makes it anew, and what has left the store takes it along', () => {
   const store = new MemoryStore();
   const entry = store.put({ ...named('/'), head: headOf(FIELDS), body: Buffer.from('x') }) ?? assert.fail();
+  preparation(entry, 0, 60_000, 'name');
   const before = preparation(entry, 0, 60_000, 'name');
+  assert.equal(preparation(entry, 0, 60_000, 'name'), before);
   store.refresh(entry, headOf([...FIELDS, 'x-new', '1']));
   const after = preparation(entry, 0, 60_000, 'name');
   assert.notEqual(after, before);

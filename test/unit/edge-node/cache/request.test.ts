@@ -3,15 +3,16 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { NO_DIRECTIVES, parseCacheControl } from '../../../../edge-node/decide/cache/cache-control.ts';
 import { classifyRequest, invalidates, requestDirectives } from '../../../../edge-node/decide/cache/request.ts';
+import type { Conditions } from '../../../../edge-node/decide/cache/validation.ts';
 import type { FieldList } from '../../../../edge-node/decide/fields.ts';
 import { ENABLED } from './support.ts';
 
 const bypass = (reason: string) => ({ kind: 'bypass', reason });
-const lookup = (directives = NO_DIRECTIVES, range = false, conditional = false) => ({
+const lookup = (directives = NO_DIRECTIVES, range = false, conditions?: Conditions) => ({
   kind: 'lookup',
   directives,
   range,
-  conditional,
+  conditions,
 });
 const get = (...fields: string[]) => classifyRequest('GET', fields, ENABLED);
 
@@ -67,9 +68,12 @@ describe('RFC 9110 14.2: ranges', () => {
 });
 
 describe('4.3.2: conditions', () => {
-  test('those that a cache can judge are looked up, and marked', () => {
-    assert.deepEqual(get('if-none-match', '"a"', 'if-modified-since', 'x'), lookup(NO_DIRECTIVES, false, true));
-    assert.deepEqual(get('if-modified-since', 'x', 'range', 'bytes=0-9'), lookup(NO_DIRECTIVES, true, true));
+  test('those that a cache can judge are looked up, and read', () => {
+    const lines = ['if-none-match', '"a"', 'if-modified-since', 'x', 'if-none-match', '"b"'];
+    const both = { ifNoneMatch: '"a", "b"', ifModifiedSince: 'x' };
+    assert.deepEqual(get(...lines), lookup(NO_DIRECTIVES, false, both));
+    const since = { ifNoneMatch: undefined, ifModifiedSince: 'x' };
+    assert.deepEqual(get('if-modified-since', 'x', 'range', 'bytes=0-9'), lookup(NO_DIRECTIVES, true, since));
   });
   test('those that only an origin can judge go there', () => {
     assert.deepEqual(get('if-match', '"a"'), bypass('precondition'));

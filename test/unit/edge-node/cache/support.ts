@@ -48,7 +48,7 @@ export function headOf(fields: FieldList, options: HeadOptions = {}): StoredHead
 
 /** An entry as a store would hold it, for decisions that need no store. */
 export function entryOf(head: StoredHead, body = ''): CacheEntry {
-  return { ...named('/'), head, body: Buffer.from(body), size: body.length, prepared: undefined };
+  return { ...named('/'), head, body: Buffer.from(body), size: body.length, prepared: undefined, askedAt: -1 };
 }
 
 export function named(target: string): { key: string; host: string; purgeTarget: string } {

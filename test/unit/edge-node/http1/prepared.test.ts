@@ -22,7 +22,7 @@ test('a prepared answer goes out the same whether it is rendered or not, and to 
     [304, ['date', 'then', 'etag', '"1"'], undefined, undefined],
     [416, ['content-range', 'bytes */3'], undefined, 0],
   ] as const) {
-    const prepared = new PreparedAnswer(status, fields, body, length);
+    const prepared = new PreparedAnswer(status, fields, body, length, true);
     for (let use = 0; use < 4; use += 1) {
       for (const request of requests) {
         const plain = await converse(request, (client) => client.answer(status, fields, body, length));
@@ -35,7 +35,7 @@ test('a prepared answer goes out the same whether it is rendered or not, and to 
 });
 
 test('a prepared answer with a field that cannot be sent is a defect each time', async () => {
-  const prepared = new PreparedAnswer(200, ['date', 'now', 'x', 'a\r\nb'], undefined, 0);
+  const prepared = new PreparedAnswer(200, ['date', 'now', 'x', 'a\r\nb'], undefined, 0, true);
   let thrown = 0;
   for (let use = 0; use < 3; use += 1) {
     await converse(GET('/'), (client) => {
@@ -50,13 +50,17 @@ test('a prepared answer with a field that cannot be sent is a defect each time',
   assert.equal(thrown, 3);
 });
 
+test('what nobody else will get is not rendered', () => {
+  const prepared = new PreparedAnswer(200, ['date', 'now'], undefined, 0, false);
+  assert.equal(new Renderings().octetsOf(prepared), undefined);
+});
+
 test('what is rendered is bounded, the oldest going first', () => {
   const renderings = new Renderings(1_000);
   const answers = Array.from({ length: 20 }, (_, i) => {
-    return new PreparedAnswer(200, ['date', 'now'], Buffer.alloc(i === 10 ? 1_000 : 100), i === 10 ? 1_000 : 100);
+    return new PreparedAnswer(200, ['date', 'now'], Buffer.alloc(i === 10 ? 1_000 : 100), i === 10 ? 1_000 : 100, true);
   });
   for (const prepared of answers) {
-    assert.equal(renderings.octetsOf(prepared), undefined, 'the first time is not worth it');
     assert.equal(renderings.octetsOf(prepared), prepared.octets);
     assert.ok(renderings.bytes <= 1_000);
   }
