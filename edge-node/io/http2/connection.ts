@@ -23,6 +23,8 @@ import { Streams, type StreamsHost } from './streams.ts';
 
 /** In the PING that asks whether GOAWAY has been seen. */
 const FAREWELL = 'farewell';
+/** For the answer to that PING, milliseconds. */
+const FAREWELL_MS = 1_000;
 /** Without a stream for so long, a connection is made small, milliseconds. */
 const REST_MS = 5_000;
 /** Read and thrown away while closing, bytes. */
@@ -80,7 +82,7 @@ export class Http2Connection implements StreamsHost, Swept {
   retire(): void {
     if (this.#state !== 'open') return;
     this.#state = 'retiring';
-    this.#until = this.#shared.now + this.#shared.limits.lingerMs;
+    this.#until = this.#shared.now + Math.min(FAREWELL_MS, this.#shared.limits.lingerMs);
     // Requests that are on their way are still answered (RFC 9113 section 6.8).
     this.#output.control(goawayFrame(STREAM_MAX, CODE.noError) + pingFrame(FAREWELL, false));
     this.#output.flush();

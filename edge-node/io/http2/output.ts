@@ -8,15 +8,18 @@ import { FLAG, FRAME, FRAME_MAX, WINDOW_INITIAL } from '../../decide/http2/codes
 import { FRAME_HEAD_BYTES, headersFrames, putFrameHead } from '../../decide/http2/frame-writer.ts';
 import { NO_TABLE } from '../../decide/http2/response-block.ts';
 
-/** A buffer has room for this many octets of frames, and for one more piece of a body. */
+/** A large buffer has room for this many octets of frames, and for one more piece of a body. */
 const GATHERED = 64 * 1024;
-const BUFFER_BYTES = GATHERED + 16 * 1024;
+const LARGE_BYTES = GATHERED + 16 * 1024;
+/** For the answers of most turns; so that a thousand connections that all have something to send take little. */
+const SMALL_BYTES = 16 * 1024;
 /** With this many octets that the socket does not take, no more requests are read. */
 const FULL_BYTES = 256 * 1024;
-/** Buffers that wait for the next connection that has something to send. */
-const SPARE_MAX = 16;
 
-const spare: Buffer[] = [];
+/** Of buffers of one size that wait for the next connection that has something to send, octets. */
+const SPARE_BYTES = 1024 * 1024;
+const spareSmall: Buffer[] = [];
+const spareLarge: Buffer[] = [];
 
 /** A stream with a body to send. */
 export interface Sender {
@@ -194,14 +197,16 @@ export class Output {
 
   #frameHead(length: number, type: number, flags: number, stream: number): void {
     if (this.#closed) return;
-    putFrameHead(this.#room(FRAME_HEAD_BYTES), this.#at, length, type, flags, stream);
+    const buffer = this.#room(FRAME_HEAD_BYTES);
+    putFrameHead(buffer, this.#at, length, type, flags, stream);
     this.#at += FRAME_HEAD_BYTES;
   }
 
   #text(octets: string): void {
     if (this.#closed) return;
-    if (octets.length <= BUFFER_BYTES) {
-      this.#at += this.#room(octets.length).write(octets, this.#at, 'latin1');
+    if (octets.length <= LARGE_BYTES) {
+      const buffer = this.#room(octets.length);
+      this.#at += buffer.write(octets, this.#at, 'latin1');
       return;
     }
     this.#setAside();
@@ -209,11 +214,19 @@ export class Output {
     this.#queue(buffer, buffer.length);
   }
 
-  /** The buffer that is being put together, or a new one, with room for `size` octets behind `#at`. */
+  /** The buffer that is being put together, with room for `size` octets (of which LARGE_BYTES are most) behind `#at`. */
   #room(size: number): Buffer {
-    if (this.#buffer !== undefined && this.#at + size > BUFFER_BYTES) this.#setAside();
-    this.#buffer ??= spare.pop() ?? Buffer.allocUnsafeSlow(BUFFER_BYTES);
-    return this.#buffer;
+    const buffer = this.#buffer;
+    const needed = this.#at + size;
+    if (buffer !== undefined && needed <= buffer.length) return buffer;
+    if (needed > LARGE_BYTES) this.#setAside();
+    const roomier = takeBuffer(this.#at + size);
+    if (buffer !== undefined && this.#at > 0) {
+      buffer.copy(roomier, 0, 0, this.#at);
+      giveBack(buffer);
+    }
+    this.#buffer = roomier;
+    return roomier;
   }
 
   #setAside(): void {
@@ -258,8 +271,14 @@ export class Output {
   };
 }
 
+function takeBuffer(size: number): Buffer {
+  if (size <= SMALL_BYTES) return spareSmall.pop() ?? Buffer.allocUnsafeSlow(SMALL_BYTES);
+  return spareLarge.pop() ?? Buffer.allocUnsafeSlow(LARGE_BYTES);
+}
+
 function giveBack(buffer: Buffer | undefined): void {
-  if (buffer?.length === BUFFER_BYTES && spare.length < SPARE_MAX) spare.push(buffer);
+  const spare = buffer?.length === SMALL_BYTES ? spareSmall : buffer?.length === LARGE_BYTES ? spareLarge : undefined;
+  if (buffer !== undefined && spare !== undefined && spare.length * buffer.length < SPARE_BYTES) spare.push(buffer);
 }
 
 function flushIfDue(output: Output): void {

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CODE, FLAG, FRAME } from '../../../../edge-node/decide/http2/codes.ts';
+import { Http2Client } from '../../../../edge-node/io/http2/client.ts';
 import type { ClientPort } from '../../../../edge-node/ports.ts';
 import { seededRandom } from '../../../../infra/runtime/random.ts';
 import { block, frame, get, SETTING, settings, uint32 } from '../../../support/http2-frames.ts';
@@ -250,9 +251,44 @@ test('while a client takes nothing, no more of its requests are read than its an
   assert.equal(asked, 500);
 });
 
+test('a prepared answer is encoded once, and is the same for all who get it', async () => {
+  const prepared = {
+    status: 200,
+    fields: FIELDS,
+    body: Buffer.from('x'),
+    length: 1,
+    block: undefined as string | undefined,
+  };
+  const harness = new Harness((client) => {
+    assert.ok(client instanceof Http2Client);
+    client.answerPrepared(prepared);
+    const { block: made } = prepared;
+    client.answerPrepared({ ...prepared, body: Buffer.from('once only') });
+    assert.equal(prepared.block, made);
+  }).listen();
+  harness.send(START, ask(1), ask(3), ask(5, '/', WHOLE, [], { ':method': 'HEAD' }));
+  await settled();
+  const head = ':status|200|date|now|content-length|1\n';
+  assert.deepEqual([...harness.streams().values()], [`${head}x\nend`, `${head}x\nend`, `${head}\nend`]);
+});
+
+test('answers that together outgrow a buffer are all there, in order', async () => {
+  const fields = [...FIELDS, 'x-long', 'v'.repeat(40_000)];
+  const body = Buffer.alloc(10_000, 'b');
+  const harness = new Harness((client) => client.answer(200, fields, body, undefined)).listen();
+  harness.send(START, windowUpdate(0, 1_000_000), ...[1, 3, 5, 7, 9, 11].map((id) => ask(id)));
+  await comes(() => bytesOf(harness, 11) === body.length);
+  const ids = harness.received
+    .filter(({ type, flags }) => type === FRAME.data && flags === 1)
+    .map(({ stream }) => stream);
+  assert.deepEqual(ids, [1, 3, 5, 7, 9, 11]);
+  assert.ok([1, 3, 5, 7, 9, 11].every((id) => bytesOf(harness, id) === body.length));
+});
+
 /** Answers in one of several ways, by the target. */
 async function serve(client: ClientPort): Promise<void> {
-  const way = Number(client.request.target.slice(1, 2));
+  const [, way = 0, long = 0] = client.request.target.split('/').map(Number);
+  const fields = long === 0 ? FIELDS : [...FIELDS, 'x-long', 'v'.repeat(long)];
   let sent = client.request.target;
   try {
     for await (const chunk of client.body?.chunks() ?? []) sent += Buffer.from(chunk).toString('latin1');
@@ -263,10 +299,10 @@ async function serve(client: ClientPort): Promise<void> {
   const body = Buffer.from(sent, 'latin1');
   if (way % 2 === 1) await new Promise((resolve) => setImmediate(resolve));
   if (way < 2) {
-    client.answer(200, FIELDS, body, body.length);
+    client.answer(200, fields, body, body.length);
     return;
   }
-  client.begin(200, FIELDS, undefined);
+  client.begin(200, fields, undefined);
   const goOn = Promise.withResolvers<void>();
   client.onDrain = () => goOn.resolve();
   if (!client.write(body.subarray(0, body.length >> 1))) await goOn.promise;
@@ -280,12 +316,14 @@ function conversation(random: () => number, count: number): { octets: Buffer; ex
   const expected = new Map<number, string>();
   for (let i = 0; i < count; i += 1) {
     const stream = 2 * i + 1;
-    const path = `/${Math.floor(random() * 4)}/${'p'.repeat(random() * 30)}`;
+    const long = random() < 0.8 ? 0 : Math.floor(random() * 30_000);
+    const path = `/${Math.floor(random() * 4)}/${long}/${'p'.repeat(random() * 30)}`;
     const pieces =
       random() < 0.5 ? [] : Array.from({ length: 1 + random() * 4 }, () => 'd'.repeat(random() ** 3 * 16_000));
     const whole = path + pieces.join('');
     const length = Number(path[1]) < 2 ? `|content-length|${whole.length}` : '';
-    expected.set(stream, `:status|200|date|now${length}\n${whole}\nend`);
+    const more = long === 0 ? '' : `|x-long|${'v'.repeat(long)}`;
+    expected.set(stream, `:status|200|date|now${more}${length}\n${whole}\nend`);
     queues.push([
       pieces.length === 0 ? ask(stream, path) : post(stream, path),
       ...pieces.map((piece, at) => data(stream, piece, at === pieces.length - 1)),

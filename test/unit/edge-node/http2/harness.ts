@@ -84,14 +84,19 @@ export class Harness {
   streams(): Map<number, string> {
     const decoder = new HpackDecoder();
     const found = new Map<number, string>();
+    let block = Buffer.alloc(0);
     for (const { type, flags, stream, payload } of this.received) {
       let text = found.get(stream) ?? '';
-      if (type === FRAME.headers) {
-        text += `${decoder.decode(payload, 0, payload.length, { fieldCount: 100, fieldBytes: 100_000 }).join('|')}\n`;
+      if (type === FRAME.headers || type === FRAME.continuation) {
+        block = Buffer.concat([block, payload]);
+        if ((flags & FLAG.endHeaders) !== 0) {
+          text += `${decoder.decode(block, 0, block.length, { fieldCount: 100, fieldBytes: 100_000 }).join('|')}\n`;
+          block = Buffer.alloc(0);
+        }
       } else if (type === FRAME.data) text += payload.toString('latin1');
       else if (type === FRAME.rstStream) text += `\nreset ${payload.readUInt32BE(0)}`;
       else continue;
-      if (type !== FRAME.rstStream && (flags & FLAG.endStream) !== 0) text += '\nend';
+      if ((type === FRAME.headers || type === FRAME.data) && (flags & FLAG.endStream) !== 0) text += '\nend';
       found.set(stream, text);
     }
     return found;
