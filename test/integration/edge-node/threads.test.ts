@@ -110,6 +110,24 @@ test('a thread that dies takes its connections along, and nothing else; another 
   assert.equal((await ask(kept, '/new')).body, 'paris');
 });
 
+test('an origin that the main thread finds down is avoided by all threads', async (t) => {
+  const sick = await startOrigin((req, res) => {
+    res.statusCode = req.url === '/health' ? 500 : 200;
+    res.end('sick');
+  });
+  const snapshot = demo(1, { sick: sick.address, paris: other.address });
+  const [pool] = snapshot.pools;
+  const [, far] = pool?.origins ?? [];
+  assert.ok(pool?.healthCheck && far);
+  far.location = { latitude: -33, longitude: 151 };
+  pool.healthCheck.intervalMs = 200;
+  const node = await Node.start(t, snapshot);
+  const clients = [await node.clientOf(1), await node.clientOf(2)];
+  let asked = 0;
+  const served = async (client: RawClient) => (await ask(client, `/health-of/${++asked}`)).body;
+  for (const client of clients) await until('the other', async () => (await served(client)) === 'paris');
+});
+
 test('connections are counted over all threads, also when one dies; a client has no more than its share', async (t) => {
   const node = await Node.start(t, demo(1, ORIGINS), { maxClientConnections: 4 });
   const clients = [await node.clientOf(1), await node.clientOf(1), await node.clientOf(2), await node.clientOf(2)];
