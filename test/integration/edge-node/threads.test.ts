@@ -93,13 +93,13 @@ test('a thread that dies takes its connections along, and nothing else; another 
     const counted = await node.metric('meridian_requests_total{cache="hit"}');
     node.fail(1, fault);
     await lost.closed();
+    await until('the death', async () => (await node.metric('meridian_thread_deaths_total')) === deaths);
     assert.deepEqual(await ask(kept, '/kept'), { body, hit: true });
     // What it had counted still counts.
     assert.equal(await node.metric('meridian_requests_total{cache="hit"}'), counted + 1);
     await until('another in its place', async () => (await node.metric('meridian_threads')) === 2);
     const late = await node.clientOf(1);
     assert.deepEqual(await ask(late, '/kept'), { body, hit: true });
-    assert.equal(await node.metric('meridian_thread_deaths_total'), deaths);
   }
   // A newcomer has the purges and the snapshots of those before it, and those that come.
   await node.purge({ $case: 'all', value: {} });

@@ -154,8 +154,8 @@ test('connections above the limit are dropped', async () => {
   first.destroy();
 });
 
-test('stopping closes what is idle at once, what is busy after its answer, and what is stuck at the end', async () => {
-  const port = await start();
+test('stopping closes what is quiet, what is busy after its answer, and what is stuck at the end', async () => {
+  const port = await start({ limits: { quietMs: 0 } });
   const listener = listeners.at(-1);
   assert.ok(listener);
   waiting.length = 0;
@@ -169,7 +169,7 @@ test('stopping closes what is idle at once, what is busy after its answer, and w
   const busy = open('/wait');
   const stuck = open('/wait');
   await until('the requests', () => waiting.length === 2);
-  const stopped = listener.stop(systemClock, 500);
+  const stopped = listener.stop(systemClock, 1_500);
   assert.equal(await idle.received, '');
   const answered = waiting.find(({ request }) => request.peer !== '');
   assert.ok(answered);
