@@ -13,7 +13,7 @@ const HEAP_MIB = 1024;
 export function spawnWorker(module: URL, setup: WorkerSetup, events: WorkerEvents): WorkerPort {
   const worker = new Worker(module, {
     workerData: setup,
-    name: `${setup.edge} ${setup.thread}`,
+    name: `serve-${setup.thread}`,
     resourceLimits: { maxOldGenerationSizeMb: HEAP_MIB },
   });
   let reason: string | undefined;

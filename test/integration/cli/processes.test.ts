@@ -98,6 +98,12 @@ const WRONG: readonly (readonly [readonly string[], Record<string, string>, RegE
   [['edge'], {}, /--name is missing/],
   [['edge', 'lon'], {}, /unexpected argument "lon"/],
   [['edge', '--name', 'lon', '--control', 'a'], {}, /--control: expected HOST:PORT .* found "a"/],
+  [['edge', '--name', 'lon', '--threads', '0'], {}, /--threads: expected a whole number from 1 to 256, found "0"/],
+  [
+    ['edge', '--name', 'lon', '--max-client-connections', '1e3'],
+    {},
+    /--max-client-connections: expected a whole number from 1 to 10000000, found "1e3"/,
+  ],
   [['edge', '--name', 'lon', '--cache-bytes', '0'], {}, /--cache-bytes: expected a size such as 256MiB, found "0"/],
   [['edge'], { MERIDIAN_NAME: 'lon', MERIDIAN_LISTEN: '80' }, /MERIDIAN_LISTEN: expected HOST:PORT/],
   [['edge', '--name', 'lon'], { MERIDIAN_CONTROL: 'a:1,b' }, /MERIDIAN_CONTROL: expected HOST:PORT .* found "b"/],

@@ -260,7 +260,7 @@ test('a port that is in use, or an address that is not ours, is refused with wha
 });
 
 test('a stop finishes what is in flight, closes what is idle and takes nothing new', async () => {
-  const stopped = await startEdge({ london: origin.address });
+  const stopped = await startEdge({ london: origin.address }, { quietMs: 100 });
   const [idle, silent, begun, unbegun] = await Promise.all([1, 2, 3, 4].map(() => RawClient.connect(stopped.port)));
   assert.ok(idle && silent && begun && unbegun);
   await idle.ask(request('GET', '/length/a'));

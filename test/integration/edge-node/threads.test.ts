@@ -93,6 +93,7 @@ test('a thread that dies takes its connections along, and nothing else; another 
     const counted = await node.metric('meridian_requests_total{cache="hit"}');
     node.fail(1, fault);
     await lost.closed();
+    await until('the death', async () => (await node.metric('meridian_thread_deaths_total')) === deaths);
     assert.deepEqual(await ask(kept, '/kept'), { body, hit: true });
     // What it had counted still counts.
     assert.equal(await node.metric('meridian_requests_total{cache="hit"}'), counted + 1);
@@ -100,7 +101,6 @@ test('a thread that dies takes its connections along, and nothing else; another 
     await until('another in its place', async () => (await node.metric('meridian_threads')) === 2);
     const late = await node.clientOf(1);
     assert.deepEqual(await ask(late, '/kept'), { body, hit: true });
-    assert.equal(await node.metric('meridian_thread_deaths_total'), deaths);
   }
   // A newcomer has the purges and the snapshots of those before it, and those that come.
   await node.purge({ $case: 'all', value: {} });
@@ -109,6 +109,24 @@ test('a thread that dies takes its connections along, and nothing else; another 
   await node.apply(demo(2, { paris: other.address }));
   assert.equal((await ask(newcomer, '/new')).body, 'paris');
   assert.equal((await ask(kept, '/new')).body, 'paris');
+});
+
+test('an origin that the main thread finds down is avoided by all threads', async (t) => {
+  const sick = await startOrigin((req, res) => {
+    res.statusCode = req.url === '/health' ? 500 : 200;
+    res.end('sick');
+  });
+  const snapshot = demo(1, { sick: sick.address, paris: other.address });
+  const [pool] = snapshot.pools;
+  const [, far] = pool?.origins ?? [];
+  assert.ok(pool?.healthCheck && far);
+  far.location = { latitude: -33, longitude: 151 };
+  pool.healthCheck.intervalMs = 200;
+  const node = await Node.start(t, snapshot);
+  const clients = [await node.clientOf(1), await node.clientOf(2)];
+  let asked = 0;
+  const served = async (client: RawClient) => (await ask(client, `/health-of/${++asked}`)).body;
+  for (const client of clients) await until('the other', async () => (await served(client)) === 'paris');
 });
 
 test('connections are counted over all threads, also when one dies; a client has no more than its share', async (t) => {

@@ -154,8 +154,8 @@ test('connections above the limit are dropped', async () => {
   first.destroy();
 });
 
-test('stopping closes what is idle at once, what is busy after its answer, and what is stuck at the end', async () => {
-  const port = await start();
+test('stopping closes what is quiet, what is busy after its answer, and what is stuck at the end', async () => {
+  const port = await start({ limits: { quietMs: 0 } });
   const listener = listeners.at(-1);
   assert.ok(listener);
   waiting.length = 0;
