@@ -2,6 +2,7 @@
 // anywhere, handlers that answer now or later, octets that make no sense.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { PreparedAnswer } from '../../../../edge-node/decide/cache/prepared.ts';
 import { CODE, FLAG, FRAME } from '../../../../edge-node/decide/http2/codes.ts';
 import { Http2Client } from '../../../../edge-node/io/http2/client.ts';
 import type { ClientPort } from '../../../../edge-node/ports.ts';
@@ -252,13 +253,7 @@ test('while a client takes nothing, no more of its requests are read than its an
 });
 
 test('a prepared answer is encoded once, and is the same for all who get it', async () => {
-  const prepared = {
-    status: 200,
-    fields: FIELDS,
-    body: Buffer.from('x'),
-    length: 1,
-    block: undefined as string | undefined,
-  };
+  const prepared = new PreparedAnswer(200, FIELDS, Buffer.from('x'), 1, true);
   const harness = new Harness((client) => {
     assert.ok(client instanceof Http2Client);
     client.answerPrepared(prepared);
