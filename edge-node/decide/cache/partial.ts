@@ -2,7 +2,6 @@
 // 3.4, RFC 9110 sections 13.1.5, 14.4 and 15.3.7). Bytes are the only range unit.
 import { countField, type FieldList, field } from '../fields.ts';
 import type { StoredHead } from './entry.ts';
-import { parseHttpDate } from './http-date.ts';
 import { decideStore, type SkipReason, type StoreDecision, type StoreQuestion } from './storable.ts';
 
 /** Positions of the first and the last byte. */
@@ -135,20 +134,6 @@ export function strongValidator(head: StoredHead): string | undefined {
   if (head.etag !== undefined) return head.etag.startsWith('W/') ? undefined : head.etag;
   const { lastModified, lastModifiedMs, dateMs } = head;
   return lastModifiedMs !== undefined && lastModifiedMs + STRONG_DATE_MS <= dateMs ? lastModified : undefined;
-}
-
-/**
- * RFC 9110 section 13.1.5: whether a Range counts, given the request's If-Range (undefined: there is none) and the response
- * that would answer. Where it does not, the answer is the whole.
- */
-export function ifRangeHolds(ifRange: string | undefined, head: StoredHead): boolean {
-  if (ifRange === undefined) return true;
-  if (ifRange.startsWith('"') || ifRange.startsWith('W/')) {
-    return !ifRange.startsWith('W/') && ifRange === head.etag;
-  }
-  const { lastModifiedMs, dateMs } = head;
-  if (lastModifiedMs === undefined || lastModifiedMs + STRONG_DATE_MS > dateMs) return false;
-  return parseHttpDate(ifRange, head.receivedAt) === lastModifiedMs;
 }
 
 /** The fields of a part as they are kept with the whole: what describes the part alone is left out. */

@@ -32,8 +32,7 @@ const UNIT = /^bytes=/i;
 /** For a request that has Range and may be answered with 200 from `head` and a body of `length` bytes. */
 export function decideRange(requestFields: FieldList, head: StoredHead, length: number): RangeDecision {
   if (field(head.fields, 'accept-ranges')?.toLowerCase() === 'none') return { kind: 'whole', reason: 'not-offered' };
-  const ifRange = combinedField(requestFields, 'if-range');
-  if (ifRange !== undefined && !sameRepresentation(ifRange, head)) return { kind: 'whole', reason: 'if-range' };
+  if (!ifRangeHolds(combinedField(requestFields, 'if-range'), head)) return { kind: 'whole', reason: 'if-range' };
   return parseRange(combinedField(requestFields, 'range') ?? '', length);
 }
 
@@ -84,10 +83,11 @@ function trimBlanks(text: string): string {
 }
 
 /**
- * If-Range (section 13.1.5): a strong entity tag that is the stored one, or the very Last-Modified, if that is old enough at
- * Date to stand for one version alone (section 8.8.2.2).
+ * Whether a Range counts, given the request's If-Range (section 13.1.5; undefined: there is none): a strong entity tag that is
+ * the stored one, or the very Last-Modified, if that is old enough at Date to stand for one version alone (section 8.8.2.2).
  */
-function sameRepresentation(ifRange: string, head: StoredHead): boolean {
+export function ifRangeHolds(ifRange: string | undefined, head: StoredHead): boolean {
+  if (ifRange === undefined) return true;
   if (ifRange.startsWith('"')) return ifRange === head.etag;
   const { lastModified, lastModifiedMs } = head;
   if (lastModified === undefined || lastModifiedMs === undefined || head.dateMs - lastModifiedMs < 1000) return false;

@@ -1,11 +1,10 @@
 // What names and values of fields may be in HTTP/2 (RFC 9113 section 8.2.1, RFC 9110 section 5). Text stands for octets (latin1).
 import { NAME_START, NAME_STEP, nameAt } from '../http1/field-names.ts';
 import { TOKEN_LOWER } from '../http1/octets.ts';
+import { isFieldValue as isText } from '../http1/response-head.ts';
 
 const HTAB = 0x09;
 const SP = 0x20;
-const DEL = 0x7f;
-const LATIN1_MAX = 0xff;
 
 /** The name, common ones as strings that all requests share; "" where it cannot be one: no token, or not in lower case. */
 export function fieldName(received: string): string {
@@ -19,17 +18,9 @@ export function fieldName(received: string): string {
   return nameAt(node) || received;
 }
 
-export function isToken(value: string): boolean {
-  for (let i = 0; i < value.length; i += 1) if (!TOKEN_LOWER[value.charCodeAt(i)]) return false;
-  return value.length > 0;
-}
-
+/** As in HTTP/1.1, and without blanks at its ends (RFC 9113 section 8.2.1). */
 export function isFieldValue(value: string): boolean {
-  for (let i = 0; i < value.length; i += 1) {
-    const octet = value.charCodeAt(i);
-    if (octet < SP ? octet !== HTAB : octet === DEL || octet > LATIN1_MAX) return false;
-  }
-  return !isBlank(value.charCodeAt(0)) && !isBlank(value.charCodeAt(value.length - 1));
+  return isText(value) && !isBlank(value.charCodeAt(0)) && !isBlank(value.charCodeAt(value.length - 1));
 }
 
 function isBlank(octet: number): boolean {

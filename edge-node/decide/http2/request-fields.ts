@@ -2,7 +2,8 @@
 // read so. Strict: what sections 8.1.1, 8.2 and 8.3 call malformed is, and what only HTTP/1 would refuse is answered as there.
 import { type Failure, failure } from '../errors.ts';
 import { TARGET } from '../http1/octets.ts';
-import { fieldName, isFieldValue, isToken } from './field-text.ts';
+import { isToken } from '../http1/response-head.ts';
+import { fieldName, isFieldValue } from './field-text.ts';
 
 export interface FieldSectionLimits {
   /** Of names and values with 32 bytes for each field, as RFC 9113 section 6.5.2 counts them. */

@@ -7,7 +7,6 @@ import {
   completionFields,
   covers,
   decideStorePart,
-  ifRangeHolds,
   missing,
   type Part,
   parseContentRange,
@@ -15,6 +14,7 @@ import {
   strongValidator,
   wholeFields,
 } from '../../../../edge-node/decide/cache/partial.ts';
+import { ifRangeHolds } from '../../../../edge-node/decide/cache/ranges.ts';
 import type { StoreQuestion } from '../../../../edge-node/decide/cache/storable.ts';
 import { seededRandom } from '../../../../infra/runtime/random.ts';
 import { below, DATE, ENABLED, HOUR, headOf, NOW, SECOND } from './support.ts';
