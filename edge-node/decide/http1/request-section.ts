@@ -1,6 +1,7 @@
 // What the field section of a request says about its own message: framing (RFC 9112 section 6.3), persistence (section 9.3),
 // Host, expectation, upgrade. Holds for any request line; what depends on the version is settled by the request parser.
 import type { FieldList } from '../fields.ts';
+import { MessageFields } from './message-fields.ts';
 import { type Refused, refused } from './refusal.ts';
 
 export interface RequestSection {
@@ -26,7 +27,6 @@ export interface RequestSection {
 /** A hostname or an address as a Host field or an absolute URL may give it; whether it exists is for others to say. */
 export const AUTHORITY = '(?:[A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+\\])(?::[0-9]{0,5})?';
 const HOST = new RegExp(`^${AUTHORITY}$`);
-const LENGTH = /^[0-9]{1,15}$/;
 
 /**
  * Refuses what RFC 9112 section 6.1 calls a smuggling attempt (Transfer-Encoding with Content-Length), any repetition of a
@@ -34,63 +34,42 @@ const LENGTH = /^[0-9]{1,15}$/;
  * section 7 allows other cases of the letters, but who relies on that is not a client, and hops differ on it.
  */
 export function requestSection(fields: FieldList, size: number, dropped: number): RequestSection | Refused {
+  const message = new MessageFields();
   let host: string | undefined;
-  let contentLength: number | undefined;
-  let chunked = false;
-  let close = false;
-  let keepAlive = false;
-  let upgradeNamed = false;
-  let upgrade: string | undefined;
   let expectation: RequestSection['expectation'] = 'none';
   for (let i = 0; i < fields.length; i += 2) {
+    const name = fields[i];
     const value = fields[i + 1] ?? '';
-    switch (fields[i]) {
+    switch (name) {
       case 'host':
         if (host !== undefined) return refused('host-repeated');
         if (!HOST.test(value)) return refused('host-malformed');
         host = value;
         break;
-      case 'content-length':
-        if (contentLength !== undefined) return refused('content-length-repeated');
-        if (!LENGTH.test(value)) return refused('content-length-malformed');
-        contentLength = Number(value);
-        break;
-      case 'transfer-encoding':
-        if (chunked) return refused('transfer-encoding-repeated');
-        if (value !== 'chunked') return refused('transfer-encoding-unknown');
-        chunked = true;
-        break;
-      case 'connection':
-        if (value === 'keep-alive') keepAlive = true;
-        else
-          for (const option of value.toLowerCase().split(',')) {
-            const name = option.trim();
-            if (name === 'close') close = true;
-            else if (name === 'keep-alive') keepAlive = true;
-            else if (name === 'upgrade') upgradeNamed = true;
-          }
-        break;
-      case 'upgrade':
-        upgrade = upgrade === undefined ? value : `${upgrade}, ${value}`;
-        break;
       case 'expect':
         if (expectation === 'none' && value.toLowerCase() === '100-continue') expectation = '100-continue';
         else expectation = 'unknown';
         break;
+      default: {
+        const fault = message.take(name, value);
+        if (fault !== undefined) return fault;
+      }
     }
   }
-  if (chunked && contentLength !== undefined) return refused('transfer-encoding-and-content-length');
-  return {
-    kind: 'section',
-    fields,
-    size,
-    dropped,
-    host,
-    contentLength,
-    chunked,
-    close,
-    keepAlive,
-    upgrade: upgradeNamed ? upgrade : undefined,
-    expectation,
-  };
+  const { contentLength, chunked, close, keepAlive, upgrade } = message;
+  return (
+    message.settle() ?? {
+      kind: 'section',
+      fields,
+      size,
+      dropped,
+      host,
+      contentLength,
+      chunked,
+      close,
+      keepAlive,
+      upgrade,
+      expectation,
+    }
+  );
 }
