@@ -67,8 +67,8 @@ export const fetch: StepFunction<'fetch'> = (x, engine) => {
     target: x.target,
     fields,
     body: x.client.body,
-    // To a client of HTTP/2 they are not passed on yet.
-    trailers: x.request.version === '1.1' && takesTrailers(x.request.fields),
+    // HTTP/1.0 has no place for them.
+    trailers: x.request.version !== '1.0' && takesTrailers(x.request.fields),
     upgrade: mayTunnel && asksForWebSocket(x.request) ? WEBSOCKET : undefined,
     fresh: x.fresh,
   };
