@@ -130,6 +130,7 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
         geo.setOwn(compiled.location);
         origins.use(compiled);
         prober.setPools(snapshot.pools);
+        health.setDrained(snapshot.drained);
       };
     };
     const snapshots = new SnapshotApplier({
@@ -184,6 +185,7 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
             health,
             statistics: () => ledger.statistics(cache),
             explain: (question) => explain(question, ports),
+            count: (targets) => sweeper.count(targets),
           },
         );
 

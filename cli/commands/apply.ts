@@ -58,6 +58,7 @@ export const command: Command = {
           dryRun: args.flag('dry-run'),
           waitMs,
           expected: undefined,
+          canary: undefined,
         })) {
           if (event?.$case === 'committed') {
             committed = true;

@@ -143,7 +143,7 @@ export const command: Command = {
         ...(geoFiles.length > 0 && { geoFiles }),
         cacheBytes,
         accessLog: given(args, 'access-log'),
-        ...(config && { snapshot: { version: { epoch: 0, revision: 0 }, ...config.resources } }),
+        ...(config && { snapshot: { version: { epoch: 0, revision: 0 }, ...config.resources, drained: [] } }),
         log,
         clock: io.clock,
         random: io.random,

@@ -30,7 +30,7 @@ export const command: Command = {
     const kind = KINDS.find((known) => word === known || word === `${known}s`);
     if (word !== undefined && kind === undefined) throw unknownWord('kind of resource', word, KINDS);
     return withAdmin(args, io, async (admin) => {
-      const { snapshot } = await admin.get({ kind: kind ?? '', name });
+      const { snapshot } = await admin.get({ kind: kind ?? '', name, version: undefined });
       const { sites = [], pools = [], edges = [], version } = snapshot ?? {};
       if (name !== '' && sites.length + pools.length + edges.length === 0) {
         throw new Failure(`there is no ${kind} "${clip(name)}"; "meridian get ${kind}" prints those that there are`);

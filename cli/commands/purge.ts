@@ -56,7 +56,7 @@ export const command: Command = {
       const printer = new OutcomePrinter(io, args.flag('json'));
       let position: PurgePosition | undefined;
       try {
-        for await (const { event } of admin.purge({ targets, idempotencyKey, timeoutMs })) {
+        for await (const { event } of admin.purge({ targets, idempotencyKey, timeoutMs, soft: false, dryRun: false })) {
           if (event?.$case === 'accepted') {
             position = event.value.position ?? { epoch: 0, sequence: 0 };
             printAccepted(position, event.value.repeatedKey, args, io);

@@ -72,7 +72,7 @@ const EDGE_STATES =
   'not apply the version and goes on with its former one), gone (not connected).';
 
 const EDGE_JSON =
-  '{"name", "state", "connected", "version", "refusedReason", "purgePosition", "statistics", "lastSeenMsAgo"}';
+  '{"name", "state", "connected", "version", "refusedReason", "purgePosition", "statistics", "lastSeenMsAgo", "elsewhere"}';
 const ORIGIN_JSON = '{"pool", "origin", "health":"up|down|unknown", "edgesUp", "edgesDown"}';
 
 export const statusView: Command = statusCommand(overview, {

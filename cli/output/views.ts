@@ -80,6 +80,7 @@ export function plainEdge(edge: EdgeStatus, status: StatusResponse): object {
     purgePosition: edge.purgePosition ?? null,
     statistics: edge.statistics ?? null,
     lastSeenMsAgo: edge.lastSeenMsAgo,
+    elsewhere: edge.elsewhere,
   };
 }
 

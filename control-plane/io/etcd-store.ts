@@ -7,6 +7,7 @@ import {
   CompareResult,
   CompareTarget,
   Etcd3,
+  EtcdLeaseInvalidError,
   GRPCResourceExhastedError,
   type IRangeResponse,
   type IRequestOp,
@@ -16,7 +17,15 @@ import {
 } from 'etcd3';
 import type { Clock } from '../../infra/runtime/clock.ts';
 import type { Entry, Operation, Transaction } from '../decide/keys.ts';
-import { type CommitResult, type Reading, type Store, StoreError, type Watch, type WatchHandlers } from '../ports.ts';
+import {
+  type CommitResult,
+  type Reading,
+  type Session,
+  type Store,
+  StoreError,
+  type Watch,
+  type WatchHandlers,
+} from '../ports.ts';
 
 /** For one call. */
 const CALL_MS = 5000;
@@ -201,6 +210,33 @@ class EtcdStore implements Store {
     );
     return { stop };
   }
+
+  readonly session = (ttlMs: number): Promise<Session> =>
+    this.#call(async () => {
+      const lease = this.#client.lease(Math.ceil(ttlMs / 1000), { autoKeepAlive: false });
+      const id = await lease.grant();
+      return {
+        put: (entries) =>
+          this.#call(async () => {
+            const success = entries.map(({ key, value }) => ({
+              request_put: { key: Buffer.from(key), value: Buffer.from(value), lease: id },
+            }));
+            const { header } = await this.#client.kv.txn({ compare: [], success, failure: [] });
+            return Number(header.revision);
+          }),
+        keepAlive: () =>
+          this.#call(async () => {
+            try {
+              await lease.keepaliveOnce();
+              return true;
+            } catch (error) {
+              if (error instanceof EtcdLeaseInvalidError) return false;
+              throw error;
+            }
+          }),
+        end: () => lease.revoke().catch(() => undefined),
+      };
+    });
 
   async close(): Promise<void> {
     this.#closed = true;

@@ -77,9 +77,10 @@ export class State {
     return this.#lost;
   }
 
-  /** `listener` is called after each change of the world. Must not throw. */
-  onChange(listener: (world: World) => void): void {
+  /** `listener` is called after each change of the world. Must not throw. Returns how to end that. */
+  onChange(listener: (world: World) => void): () => void {
     this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
   /** Waits until the world holds all up to `revision`, at most `ms` milliseconds; whether it does. */

@@ -17,7 +17,7 @@ import { canonicalHost } from '../../proto/canonical-url.ts';
 import type { ConnectResponse, EdgeStatistics, ExplainQuestion } from '../../proto/gen/meridian/v1/edge.ts';
 import { Explanation } from '../../proto/gen/meridian/v1/explain.ts';
 import type { HealthReport, HealthTransition, HealthView } from '../../proto/gen/meridian/v1/health.ts';
-import type { Purge, PurgeBatch, PurgePosition } from '../../proto/gen/meridian/v1/purge.ts';
+import type { Purge, PurgeBatch, PurgePosition, PurgeTarget } from '../../proto/gen/meridian/v1/purge.ts';
 import type { Snapshot } from '../../proto/gen/meridian/v1/resources.ts';
 import { formatVersion, PROTOCOL_VERSION } from '../../proto/version.ts';
 import { followPurges } from '../decide/purge-log.ts';
@@ -54,6 +54,8 @@ export interface ControlStreamPorts {
   statistics(): EdgeStatistics;
   /** An exception becomes an answer that says no more than "internal". */
   explain(question: ExplainQuestion): Explanation;
+  /** What a purge would reach; undefined when too much is asked. */
+  count(targets: readonly PurgeTarget[]): Promise<{ readonly objects: number; readonly bytes: number }> | undefined;
 }
 
 type State =
@@ -221,6 +223,12 @@ export class ControlStream {
           value: { id: message.value.id, explanation: this.#explain(message.value) },
         });
         return undefined;
+      case 'count': {
+        const { id, targets } = message.value;
+        // Without an answer the asker's time runs out.
+        this.#ports.count(targets)?.then((reach) => link.send({ $case: 'countAnswer', value: { id, ...reach } }));
+        return undefined;
+      }
     }
   }
 

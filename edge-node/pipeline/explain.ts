@@ -19,6 +19,7 @@ import {
   findSite,
 } from '../decide/compile.ts';
 import type { FailureCode } from '../decide/errors.ts';
+import { isPurged, judgedHead } from '../decide/purged.ts';
 import type { Ports } from '../ports.ts';
 
 type Question = { readonly url: string; readonly ip: string };
@@ -89,10 +90,12 @@ function explainStored(
     if (request.kind === 'bypass') return request;
     const entry = selectVariant(variants, []);
     if (!entry) return { kind: 'absent', variants: variants.length };
-    if (world.barrier.covers(entry.head.barrier, entry.host, entry.purgeTarget)) {
+    if (isPurged(world.barrier, entry)) {
       return { kind: 'purged', head: entry.head, current: world.barrier.current };
     }
-    return { kind: 'stored', head: entry.head, judgement: judge(entry.head, request.directives, world.clock.now()) };
+    const now = world.clock.now();
+    const head = judgedHead(world.barrier, entry, now);
+    return { kind: 'stored', head, judgement: judge(head, request.directives, now) };
   }
 }
 

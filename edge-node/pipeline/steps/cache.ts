@@ -8,6 +8,7 @@ import { decideStore, type StoreDecision } from '../../decide/cache/storable.ts'
 import { selectVariant } from '../../decide/cache/vary.ts';
 import { failure } from '../../decide/errors.ts';
 import { responseFraming, variesBeyondKey } from '../../decide/forward.ts';
+import { isPurged, judgedHead } from '../../decide/purged.ts';
 import type { Ports } from '../../ports.ts';
 import { type Exchange, type OriginAnswer, required } from '../exchange.ts';
 import type { StepFunction } from '../run.ts';
@@ -30,12 +31,13 @@ export const lookUp: StepFunction<'lookUp'> = (x, { ports }) => {
     x.forward = variants.length === 0 ? 'uri-miss' : 'vary-miss';
     return directives.onlyIfCached ? notCached(x) : 'choose';
   }
-  if (ports.barrier.covers(entry.head.barrier, entry.host, entry.purgeTarget)) {
+  if (isPurged(ports.barrier, entry)) {
     ports.cache.removeEntry(entry);
     x.forward = 'purged';
     return directives.onlyIfCached ? notCached(x) : 'choose';
   }
-  const judgement = judge(entry.head, directives, ports.clock.now());
+  const now = ports.clock.now();
+  const judgement = judge(judgedHead(ports.barrier, entry, now), directives, now);
   if (judgement.kind === 'fresh') {
     ports.cache.touch(entry);
     x.entry = entry;

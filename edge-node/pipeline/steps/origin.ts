@@ -6,6 +6,7 @@ import { conditionalFields } from '../../decide/cache/validation.ts';
 import { failure } from '../../decide/errors.ts';
 import { forwardedFor, forwardRequestFields, responseFields } from '../../decide/forward.ts';
 import { candidates } from '../../decide/order.ts';
+import { isPurged } from '../../decide/purged.ts';
 import { decideRetry, type OriginFailure } from '../../decide/retry.ts';
 import type { OriginCall, OriginHandler, Ports } from '../../ports.ts';
 import { type Exchange, finish, required } from '../exchange.ts';
@@ -127,7 +128,7 @@ class Fetch implements OriginHandler {
   #afterFailure(x: Exchange, cause: OriginFailure): Next<'fetch'> {
     const { stale } = x;
     // A purge since the look-up ends its use: an origin must not be asked whether it is still good.
-    if (stale && this.#ports.barrier.covers(stale.head.barrier, stale.host, stale.purgeTarget)) x.stale = undefined;
+    if (stale && isPurged(this.#ports.barrier, stale)) x.stale = undefined;
     const left = (x.candidates?.length ?? 0) - x.attempt;
     const decision = decideRetry(cause, x.request.method, x.client.body?.consumed === true, left);
     this.#ports.log.warn({ origin: x.origin?.name, detail: cause.detail, decision }, 'an origin failed a request');

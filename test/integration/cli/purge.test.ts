@@ -40,6 +40,8 @@ test('a purge prints a line for each edge as it answers, and a summary', async (
       ],
       idempotencyKey: '',
       timeoutMs: 5000,
+      soft: false,
+      dryRun: false,
     },
   ]);
 });
@@ -100,6 +102,8 @@ test('host, key and timeout are passed on', async (t) => {
     targets: [{ target: { $case: 'host', value: 'example.com' } }],
     idempotencyKey: 'k1',
     timeoutMs: 250,
+    soft: false,
+    dryRun: false,
   });
 });
 

@@ -17,7 +17,7 @@ async function example(): Promise<Snapshot> {
   const bytes = await readFile(new URL('../../../docs/examples/cities.yaml', import.meta.url));
   const loaded = parseConfig([{ file: 'cities.yaml', bytes }], true);
   assert.equal(loaded.kind, 'loaded');
-  return { version, ...loaded.resources };
+  return { version, ...loaded.resources, drained: [] };
 }
 
 test('what get prints, apply sends back unchanged', async (t) => {
@@ -62,8 +62,8 @@ test('get asks for a kind and a name, understands plurals, and says what it does
     stderr: 'meridian: there is no edge "nowhere"; "meridian get edge" prints those that there are\n',
   });
   assert.deepEqual(requests, [
-    { kind: 'edge', name: 'singapore' },
-    { kind: 'edge', name: 'nowhere' },
+    { kind: 'edge', name: 'singapore', version: undefined },
+    { kind: 'edge', name: 'nowhere', version: undefined },
   ]);
   const wrong = await meridian(['get', 'pol'], { env });
   assert.equal(wrong.code, 2);
@@ -78,6 +78,7 @@ const statistics = {
   cacheObjects: 12,
   cacheBytes: 3_000_000,
   uptimeS: 7300,
+  answerMs: 0,
 };
 const edge = (name: string, parts: Partial<EdgeStatus>): EdgeStatus => ({
   name,
@@ -87,6 +88,7 @@ const edge = (name: string, parts: Partial<EdgeStatus>): EdgeStatus => ({
   purgePosition: { epoch: 1, sequence: 5 },
   statistics: undefined,
   lastSeenMsAgo: 1000,
+  elsewhere: false,
   ...parts,
 });
 const STATUS: StatusResponse = {
@@ -105,6 +107,8 @@ const STATUS: StatusResponse = {
     { origin: { pool: 'cities', origin: 'sydney' }, status: HealthStatus.DOWN, edgesUp: 0, edgesDown: 3 },
     { origin: { pool: 'cities', origin: 'lagos' }, status: HealthStatus.UNSPECIFIED, edgesUp: 0, edgesDown: 0 },
   ],
+  canary: undefined,
+  drained: [],
 };
 
 const EDGES = `EDGE  STATE    VERSION  PURGES  REQUESTS  HITS  OBJECTS    CACHE  UP  DETAIL
@@ -154,6 +158,7 @@ test('for programs there is one document', async (t) => {
     purgePosition: { epoch: 1, sequence: 5 },
     statistics,
     lastSeenMsAgo: 1000,
+    elsewhere: false,
   });
   assert.deepEqual(
     whole.edges.map(({ state }: { state: string }) => state),

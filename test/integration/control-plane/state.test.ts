@@ -32,6 +32,7 @@ class Wire {
     this.store = {
       kind: 'etcd',
       place: 'test',
+      session: undefined,
       identity: () => guard(() => store.identity()),
       read: (prefix): Promise<Reading> => {
         this.reads += 1;
@@ -96,7 +97,7 @@ async function open(t: TestContext) {
 
 const appendPurge = (writer: Writer, idempotencyKey: string) =>
   writer.write((world) =>
-    planPurge(world.purges, { targets: [{ target: { $case: 'all', value: {} } }], idempotencyKey }, 0),
+    planPurge(world.purges, { targets: [{ target: { $case: 'all', value: {} } }], soft: false, idempotencyKey }, 0),
   );
 
 test('an empty store is given its first epoch, which stays', async (t) => {
@@ -192,7 +193,7 @@ function purgeOperations(sequence: number) {
   const log = { epoch: 1, last: sequence - 1, headRevision: 0, records: [] };
   const plan = planPurge(
     log,
-    { targets: [{ target: { $case: 'all', value: {} } }], idempotencyKey: String(sequence) },
+    { targets: [{ target: { $case: 'all', value: {} } }], soft: false, idempotencyKey: String(sequence) },
     0,
   );
   if (plan.kind !== 'commit') throw new Error(plan.kind);
@@ -226,7 +227,11 @@ test('a writer that another is faster than plans again from the new world', asyn
   let plans = 0;
   const writing = writer.write((world) => {
     plans += 1;
-    return planPurge(world.purges, { targets: [{ target: { $case: 'all', value: {} } }], idempotencyKey: 'own' }, 0);
+    return planPurge(
+      world.purges,
+      { targets: [{ target: { $case: 'all', value: {} } }], soft: false, idempotencyKey: 'own' },
+      0,
+    );
   });
   for (let i = 0; i < 20; i += 1) await new Promise(setImmediate);
   assert.equal(plans, 1);

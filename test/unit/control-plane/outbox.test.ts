@@ -13,7 +13,7 @@ const FRESH: Sent = { greeted: false, position: undefined, version: undefined, h
 
 function logOf(epoch: number, first: number, last: number): PurgeLog {
   const records = Array.from({ length: last - first + 1 }, (_, i) => ({
-    purge: { sequence: first + i, targets: [] },
+    purge: { sequence: first + i, targets: [], soft: false },
     idempotencyKey: '',
     acceptedAtMs: 0,
     bytes: 10,

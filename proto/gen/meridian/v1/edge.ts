@@ -19,7 +19,7 @@ import {
 } from "@grpc/grpc-js";
 import { Explanation } from "./explain.ts";
 import { HealthReport, HealthView } from "./health.ts";
-import { PurgeBatch, PurgePosition } from "./purge.ts";
+import { PurgeBatch, PurgePosition, PurgeTarget } from "./purge.ts";
 import { Snapshot, Version } from "./resources.ts";
 
 export const protobufPackage = "meridian.v1";
@@ -37,6 +37,7 @@ export interface ConnectRequest {
     | { $case: "healthReport"; value: HealthReport }
     | { $case: "heartbeat"; value: Heartbeat }
     | { $case: "explainAnswer"; value: ExplainAnswer }
+    | { $case: "countAnswer"; value: CountAnswer }
     | undefined;
 }
 
@@ -46,6 +47,7 @@ export interface ConnectResponse {
     | { $case: "purges"; value: PurgeBatch }
     | { $case: "healthView"; value: HealthView }
     | { $case: "explain"; value: ExplainQuestion }
+    | { $case: "count"; value: CountQuestion }
     | undefined;
 }
 
@@ -100,6 +102,8 @@ export interface EdgeStatistics {
   cacheObjects: number;
   cacheBytes: number;
   uptimeS: number;
+  /** From request to the answer's end, summed over all requests, milliseconds. */
+  answerMs: number;
 }
 
 export interface ExplainQuestion {
@@ -111,6 +115,18 @@ export interface ExplainQuestion {
 export interface ExplainAnswer {
   id: number;
   explanation: Explanation | undefined;
+}
+
+/** How much a purge of these targets would reach. Nothing is purged. */
+export interface CountQuestion {
+  id: number;
+  targets: PurgeTarget[];
+}
+
+export interface CountAnswer {
+  id: number;
+  objects: number;
+  bytes: number;
 }
 
 function createBaseConnectRequest(): ConnectRequest {
@@ -140,6 +156,9 @@ export const ConnectRequest: MessageFns<ConnectRequest> = {
         break;
       case "explainAnswer":
         ExplainAnswer.encode(message.message.value, writer.uint32(58).fork()).join();
+        break;
+      case "countAnswer":
+        CountAnswer.encode(message.message.value, writer.uint32(66).fork()).join();
         break;
     }
     return writer;
@@ -214,6 +233,14 @@ export const ConnectRequest: MessageFns<ConnectRequest> = {
             message.message = { $case: "explainAnswer", value: ExplainAnswer.decode(reader, reader.uint32()) };
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.message = { $case: "countAnswer", value: CountAnswer.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -252,6 +279,10 @@ export const ConnectRequest: MessageFns<ConnectRequest> = {
         ? { $case: "explainAnswer", value: ExplainAnswer.fromJSON(object.explainAnswer) }
         : isSet(object.explain_answer)
         ? { $case: "explainAnswer", value: ExplainAnswer.fromJSON(object.explain_answer) }
+        : isSet(object.countAnswer)
+        ? { $case: "countAnswer", value: CountAnswer.fromJSON(object.countAnswer) }
+        : isSet(object.count_answer)
+        ? { $case: "countAnswer", value: CountAnswer.fromJSON(object.count_answer) }
         : undefined,
     };
   },
@@ -272,6 +303,8 @@ export const ConnectRequest: MessageFns<ConnectRequest> = {
       obj.heartbeat = Heartbeat.toJSON(message.message.value);
     } else if (message.message?.$case === "explainAnswer") {
       obj.explainAnswer = ExplainAnswer.toJSON(message.message.value);
+    } else if (message.message?.$case === "countAnswer") {
+      obj.countAnswer = CountAnswer.toJSON(message.message.value);
     }
     return obj;
   },
@@ -324,6 +357,12 @@ export const ConnectRequest: MessageFns<ConnectRequest> = {
         }
         break;
       }
+      case "countAnswer": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "countAnswer", value: CountAnswer.fromPartial(object.message.value) };
+        }
+        break;
+      }
     }
     return message;
   },
@@ -347,6 +386,9 @@ export const ConnectResponse: MessageFns<ConnectResponse> = {
         break;
       case "explain":
         ExplainQuestion.encode(message.message.value, writer.uint32(34).fork()).join();
+        break;
+      case "count":
+        CountQuestion.encode(message.message.value, writer.uint32(42).fork()).join();
         break;
     }
     return writer;
@@ -397,6 +439,14 @@ export const ConnectResponse: MessageFns<ConnectResponse> = {
             message.message = { $case: "explain", value: ExplainQuestion.decode(reader, reader.uint32()) };
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.message = { $case: "count", value: CountQuestion.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -421,6 +471,8 @@ export const ConnectResponse: MessageFns<ConnectResponse> = {
         ? { $case: "healthView", value: HealthView.fromJSON(object.health_view) }
         : isSet(object.explain)
         ? { $case: "explain", value: ExplainQuestion.fromJSON(object.explain) }
+        : isSet(object.count)
+        ? { $case: "count", value: CountQuestion.fromJSON(object.count) }
         : undefined,
     };
   },
@@ -435,6 +487,8 @@ export const ConnectResponse: MessageFns<ConnectResponse> = {
       obj.healthView = HealthView.toJSON(message.message.value);
     } else if (message.message?.$case === "explain") {
       obj.explain = ExplainQuestion.toJSON(message.message.value);
+    } else if (message.message?.$case === "count") {
+      obj.count = CountQuestion.toJSON(message.message.value);
     }
     return obj;
   },
@@ -466,6 +520,12 @@ export const ConnectResponse: MessageFns<ConnectResponse> = {
       case "explain": {
         if (object.message?.value !== undefined && object.message?.value !== null) {
           message.message = { $case: "explain", value: ExplainQuestion.fromPartial(object.message.value) };
+        }
+        break;
+      }
+      case "count": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "count", value: CountQuestion.fromPartial(object.message.value) };
         }
         break;
       }
@@ -1029,7 +1089,7 @@ export const Heartbeat: MessageFns<Heartbeat> = {
 };
 
 function createBaseEdgeStatistics(): EdgeStatistics {
-  return { requests: 0, hits: 0, misses: 0, errors: 0, cacheObjects: 0, cacheBytes: 0, uptimeS: 0 };
+  return { requests: 0, hits: 0, misses: 0, errors: 0, cacheObjects: 0, cacheBytes: 0, uptimeS: 0, answerMs: 0 };
 }
 
 export const EdgeStatistics: MessageFns<EdgeStatistics> = {
@@ -1054,6 +1114,9 @@ export const EdgeStatistics: MessageFns<EdgeStatistics> = {
     }
     if (message.uptimeS !== 0) {
       writer.uint32(56).uint64(message.uptimeS);
+    }
+    if (message.answerMs !== 0) {
+      writer.uint32(64).uint64(message.answerMs);
     }
     return writer;
   },
@@ -1127,6 +1190,14 @@ export const EdgeStatistics: MessageFns<EdgeStatistics> = {
             message.uptimeS = longToNumber(reader.uint64());
             continue;
           }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.answerMs = longToNumber(reader.uint64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1160,6 +1231,11 @@ export const EdgeStatistics: MessageFns<EdgeStatistics> = {
         : isSet(object.uptime_s)
         ? globalThis.Number(object.uptime_s)
         : 0,
+      answerMs: isSet(object.answerMs)
+        ? globalThis.Number(object.answerMs)
+        : isSet(object.answer_ms)
+        ? globalThis.Number(object.answer_ms)
+        : 0,
     };
   },
 
@@ -1186,6 +1262,9 @@ export const EdgeStatistics: MessageFns<EdgeStatistics> = {
     if (message.uptimeS !== 0) {
       obj.uptimeS = Math.round(message.uptimeS);
     }
+    if (message.answerMs !== 0) {
+      obj.answerMs = Math.round(message.answerMs);
+    }
     return obj;
   },
 
@@ -1201,6 +1280,7 @@ export const EdgeStatistics: MessageFns<EdgeStatistics> = {
     message.cacheObjects = object.cacheObjects ?? 0;
     message.cacheBytes = object.cacheBytes ?? 0;
     message.uptimeS = object.uptimeS ?? 0;
+    message.answerMs = object.answerMs ?? 0;
     return message;
   },
 };
@@ -1389,6 +1469,192 @@ export const ExplainAnswer: MessageFns<ExplainAnswer> = {
     message.explanation = (object.explanation !== undefined && object.explanation !== null)
       ? Explanation.fromPartial(object.explanation)
       : undefined;
+    return message;
+  },
+};
+
+function createBaseCountQuestion(): CountQuestion {
+  return { id: 0, targets: [] };
+}
+
+export const CountQuestion: MessageFns<CountQuestion> = {
+  encode(message: CountQuestion, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== 0) {
+      writer.uint32(8).uint32(message.id);
+    }
+    for (const v of message.targets) {
+      PurgeTarget.encode(v!, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CountQuestion {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCountQuestion();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.id = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.targets.push(PurgeTarget.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): CountQuestion {
+    return {
+      id: isSet(object.id) ? globalThis.Number(object.id) : 0,
+      targets: globalThis.Array.isArray(object?.targets) ? object.targets.map((e: any) => PurgeTarget.fromJSON(e)) : [],
+    };
+  },
+
+  toJSON(message: CountQuestion): unknown {
+    const obj: any = {};
+    if (message.id !== 0) {
+      obj.id = Math.round(message.id);
+    }
+    if (message.targets?.length) {
+      obj.targets = message.targets.map((e) => PurgeTarget.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<CountQuestion>): CountQuestion {
+    return CountQuestion.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CountQuestion>): CountQuestion {
+    const message = createBaseCountQuestion();
+    message.id = object.id ?? 0;
+    message.targets = object.targets?.map((e) => PurgeTarget.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseCountAnswer(): CountAnswer {
+  return { id: 0, objects: 0, bytes: 0 };
+}
+
+export const CountAnswer: MessageFns<CountAnswer> = {
+  encode(message: CountAnswer, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== 0) {
+      writer.uint32(8).uint32(message.id);
+    }
+    if (message.objects !== 0) {
+      writer.uint32(16).uint64(message.objects);
+    }
+    if (message.bytes !== 0) {
+      writer.uint32(24).uint64(message.bytes);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CountAnswer {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCountAnswer();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.id = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.objects = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.bytes = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): CountAnswer {
+    return {
+      id: isSet(object.id) ? globalThis.Number(object.id) : 0,
+      objects: isSet(object.objects) ? globalThis.Number(object.objects) : 0,
+      bytes: isSet(object.bytes) ? globalThis.Number(object.bytes) : 0,
+    };
+  },
+
+  toJSON(message: CountAnswer): unknown {
+    const obj: any = {};
+    if (message.id !== 0) {
+      obj.id = Math.round(message.id);
+    }
+    if (message.objects !== 0) {
+      obj.objects = Math.round(message.objects);
+    }
+    if (message.bytes !== 0) {
+      obj.bytes = Math.round(message.bytes);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<CountAnswer>): CountAnswer {
+    return CountAnswer.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CountAnswer>): CountAnswer {
+    const message = createBaseCountAnswer();
+    message.id = object.id ?? 0;
+    message.objects = object.objects ?? 0;
+    message.bytes = object.bytes ?? 0;
     return message;
   },
 };

@@ -16,7 +16,7 @@ const unknown: PurgeTarget = { target: undefined };
 let sequence = 0;
 function purge(...targets: PurgeTarget[]): Purge {
   sequence += 1;
-  return { sequence, targets };
+  return { sequence, targets, soft: false };
 }
 
 const covers = (barrier: PurgeBarrier, at: number, name: string, path = '/') =>
@@ -84,7 +84,7 @@ describe('a full table', () => {
   test('folds the oldest URL into its host, and counts it', () => {
     const barrier = new PurgeBarrier({ urls: 2 });
     for (const path of ['/1', '/2', '/3']) barrier.apply(purge(url('a.example', path)));
-    assert.deepEqual(barrier.stats(), { urls: 2, hosts: 1, folded: 1 });
+    assert.deepEqual(barrier.stats(), { urls: 2, hosts: 1, prefixes: 0, tags: 0, folded: 1 });
     assert.equal(covers(barrier, 0, 'a.example', '/1'), true);
     assert.equal(covers(barrier, 0, 'a.example', '/other'), true, 'purged with its host');
     assert.equal(covers(barrier, 1, 'a.example', '/other'), false, 'only as far back as the record went');
@@ -104,7 +104,7 @@ describe('a full table', () => {
     const barrier = new PurgeBarrier({ hosts: 1 });
     barrier.apply(purge(host('a.example')));
     barrier.apply(purge(host('b.example')));
-    assert.deepEqual(barrier.stats(), { urls: 0, hosts: 1, folded: 1 });
+    assert.deepEqual(barrier.stats(), { urls: 0, hosts: 1, prefixes: 0, tags: 0, folded: 1 });
     assert.equal(covers(barrier, 0, 'c.example'), true);
     assert.equal(covers(barrier, 1, 'c.example'), false);
     assert.equal(covers(barrier, 1, 'b.example'), true);
@@ -122,7 +122,7 @@ describe('a full table', () => {
     const barrier = new PurgeBarrier();
     barrier.apply(purge(url('a.example', '/'), host('b.example')));
     barrier.apply(purge(all));
-    assert.deepEqual(barrier.stats(), { urls: 0, hosts: 0, folded: 0 });
+    assert.deepEqual(barrier.stats(), { urls: 0, hosts: 0, prefixes: 0, tags: 0, folded: 0 });
   });
 });
 

@@ -19,7 +19,7 @@ const REQUEST = { target: '/a?b' };
 
 function apply(world: World, kind: PurgeTarget['target'] | 'reset'): void {
   if (kind === 'reset') world.barrier.reset();
-  else world.barrier.apply({ sequence: 1, targets: [{ target: kind }] });
+  else world.barrier.apply({ sequence: 1, targets: [{ target: kind }], soft: false });
 }
 
 pipelineTest('what was stored before a purge is a miss after it', (world) => {

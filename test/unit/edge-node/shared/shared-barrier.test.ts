@@ -22,7 +22,7 @@ function pair(cells?: number): { writer: SharedBarrier; reader: SharedBarrier } 
 }
 
 const purge = (barrier: SharedBarrier | PurgeBarrier, ...targets: PurgeTarget[]) =>
-  barrier.apply({ sequence: 1, targets });
+  barrier.apply({ sequence: 1, targets, soft: false });
 const covers = (barrier: SharedBarrier | PurgeBarrier, at: number, name: string, path = '/') =>
   barrier.covers(at, name, purgeName(name, path));
 
