@@ -43,7 +43,7 @@ export class AdminCalls {
       const say = (response: Response): void => {
         if (!signal.aborted) call.write(response);
       };
-      answer(call.request, say, signal)
+      Promise.try(answer, call.request, say, signal)
         .then(() => {
           signal.throwIfAborted();
           call.end();

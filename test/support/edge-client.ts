@@ -5,6 +5,7 @@ import { credentials, type ServiceError } from '@grpc/grpc-js';
 import {
   type ConnectRequest,
   type ConnectResponse,
+  type CountQuestion,
   EdgeControlServiceClient,
   type ExplainQuestion,
   type Hello,
@@ -21,6 +22,7 @@ interface Values {
   readonly purges: PurgeBatch;
   readonly healthView: HealthView;
   readonly explain: ExplainQuestion;
+  readonly count: CountQuestion;
 }
 
 export interface TestEdge {

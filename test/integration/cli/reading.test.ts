@@ -148,7 +148,7 @@ test('colours are there when asked for, and do not shift the columns', async (t)
 test('for programs there is one document', async (t) => {
   const env = { MERIDIAN_ADMIN: await fakeAdmin(t, { status: () => STATUS }) };
   const whole = JSON.parse((await meridian(['status', '--json'], { env })).stdout);
-  assert.deepEqual(Object.keys(whole), ['version', 'store', 'purgePosition', 'edges', 'origins']);
+  assert.deepEqual(Object.keys(whole), ['version', 'store', 'purgePosition', 'canary', 'drained', 'edges', 'origins']);
   assert.deepEqual(whole.edges[0], {
     name: 'lon',
     state: 'current',
