@@ -32,13 +32,17 @@ export interface EdgeService {
 /** More than there can be edges, since each may connect again before its former stream is known to be dead. */
 const STREAMS = LIMITS.edges * 2;
 
+/** How often it is looked whether the store is in sight, and after how many looks in vain edges are sent elsewhere. */
+const LOOK_MS = 1000;
+const LOST_LOOKS = 4;
+
 /** Throws a ListenError. */
 export async function startEdgeService(
   ports: EdgeServicePorts,
   listen: string,
   insecure: boolean,
 ): Promise<EdgeService> {
-  const { state, fleet, health } = ports;
+  const { state, fleet, health, clock } = ports;
   const streams = new Set<EdgeStream>();
   let server: GrpcServer | undefined;
 
@@ -81,9 +85,17 @@ export async function startEdgeService(
     update();
   });
   health.onView(update);
+  // A replica that alone lost sight of the store would keep its edges from what the others know. Once for each loss, so that
+  // edges do not wander about when the store is lost to all.
+  let lostFor = 0;
+  const watch = clock.every(LOOK_MS, () => {
+    lostFor = state.lost === undefined ? 0 : lostFor + 1;
+    if (lostFor === LOST_LOOKS) for (const stream of streams) stream.sendElsewhere('lost sight of the store');
+  });
   return {
     port: server.port,
     async stop() {
+      watch.cancel();
       for (const stream of streams) stream.end(status.UNAVAILABLE, 'this control plane is stopping');
       await server.stop();
     },

@@ -100,8 +100,8 @@ export class EdgeStream implements Connection {
     this.end(status.ALREADY_EXISTS, `a newer stream of edge "${this.#edge}" took over: ${other}`);
   }
 
-  sendElsewhere(): void {
-    this.end(status.UNAVAILABLE, 'another replica has fewer edges; connect there');
+  sendElsewhere(why = 'has more edges than others'): void {
+    this.end(status.UNAVAILABLE, `this replica ${why}; connect to another`);
   }
 
   async explain(url: string, ip: string, ms: number): Promise<Explanation | undefined> {

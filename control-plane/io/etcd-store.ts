@@ -30,8 +30,8 @@ import {
 /** For one call. */
 const CALL_MS = 5000;
 /** Of etcd, which counts a client that pings more often than every 5 s as abusive. */
-const KEEPALIVE_MS = 10_000;
-const KEEPALIVE_ANSWER_MS = 5000;
+const KEEPALIVE_MS = 6000;
+const KEEPALIVE_ANSWER_MS = 3000;
 /** Of one answer. What is larger comes in smaller pages. */
 const ANSWER_BYTES = 64 * 1024 * 1024;
 const PAGE_KEYS = 1000;
