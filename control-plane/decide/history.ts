@@ -4,9 +4,9 @@ import type { ResourceChange } from '../../proto/gen/meridian/v1/admin.ts';
 import { ChangeAction } from '../../proto/gen/meridian/v1/admin.ts';
 import type { Version } from '../../proto/gen/meridian/v1/resources.ts';
 import { LIMITS } from '../../proto/limits.ts';
+import { applyPatch, makePatch, type TextPatch } from '../../proto/text-patch.ts';
 import { formatVersion } from '../../proto/version.ts';
 import { historyKey, type Operation } from './keys.ts';
-import { applyPatch, makePatch, type TextPatch } from './text-patch.ts';
 
 /** What stood under a key before: nothing, a text, or the text that came after it but for a piece. */
 export type Undo =

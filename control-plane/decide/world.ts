@@ -175,7 +175,7 @@ function withSnapshot(next: World, former: World, canary: Canary | undefined): W
   const world = {
     ...next,
     snapshot,
-    update: sameConfiguration ? former.update : { snapshot },
+    update: sameConfiguration ? former.update : { snapshot, delta: undefined },
     edges,
     trial: undefined,
   };
@@ -190,7 +190,7 @@ function formerUpdate(world: World, version: Version): SnapshotUpdate | undefine
   const restored = former && restore(textsOf(world), version, world.history, former);
   if (restored?.kind !== 'restored') return undefined;
   const { snapshot, problem } = compose(former, decodeTexts(restored.texts), world.drains.values());
-  return problem ? undefined : { snapshot };
+  return problem ? undefined : { snapshot, delta: undefined };
 }
 
 function compose(

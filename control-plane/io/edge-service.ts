@@ -8,11 +8,13 @@ import {
   EdgeControlServiceService,
 } from '../../proto/gen/meridian/v1/edge.ts';
 import { LIMITS } from '../../proto/limits.ts';
+import type { World } from '../decide/world.ts';
 import { type EdgeCall, EdgeStream, type EdgeStreamPorts } from './edge-stream.ts';
 import type { Fleet } from './fleet.ts';
 import { serviceError } from './grpc-errors.ts';
 import { type GrpcServer, serveGrpc } from './grpc-server.ts';
 import type { HealthBoard } from './health-board.ts';
+import { SnapshotDeltas } from './snapshot-deltas.ts';
 import type { State } from './state.ts';
 
 export interface EdgeServicePorts {
@@ -46,9 +48,16 @@ export async function startEdgeService(
   const streams = new Set<EdgeStream>();
   let server: GrpcServer | undefined;
 
+  const deltas = new SnapshotDeltas();
+  const remember = ({ update, trial }: World): void => {
+    deltas.remember(trial?.others);
+    deltas.remember(update);
+  };
+  remember(state.world);
   const messages = new WeakMap<object, ConnectResponse>();
   const streamPorts: EdgeStreamPorts = {
     ...ports,
+    deltas,
     cut: (peer) => server?.cut(peer),
     shared(message) {
       const known = messages.get(message.value);
@@ -82,6 +91,7 @@ export async function startEdgeService(
   };
   state.onChange((world) => {
     fleet.keep(world.edges);
+    remember(world);
     update();
   });
   health.onView(update);

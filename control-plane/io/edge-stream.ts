@@ -30,6 +30,7 @@ import { EdgeQuestions } from './edge-questions.ts';
 import type { Connection, Fleet, KnownEdge } from './fleet.ts';
 import { serviceError } from './grpc-errors.ts';
 import type { HealthBoard } from './health-board.ts';
+import type { SnapshotDeltas } from './snapshot-deltas.ts';
 import type { State } from './state.ts';
 
 export type EdgeCall = ServerDuplexStream<ConnectRequest, ConnectResponse>;
@@ -42,6 +43,7 @@ export interface EdgeStreamPorts {
   readonly state: State;
   readonly fleet: Fleet;
   readonly health: HealthBoard;
+  readonly deltas: SnapshotDeltas;
   readonly clock: Clock;
   readonly log: Log;
   /** Breaks the connection that the call came over. */
@@ -66,6 +68,9 @@ export class EdgeStream implements Connection {
   #edge = '';
   #instance = '';
   #sent: Sent = { greeted: false, position: undefined, version: undefined, health: 0 };
+  /** The newest that it had, refused or was sent before the message that is being composed. */
+  #before: Version | undefined;
+  #whole = false;
   /** Runs while a message is on its way. */
   #blocked: Timer | undefined;
 
@@ -206,6 +211,7 @@ export class EdgeStream implements Connection {
     const { edge, instance, applied, parked, purgePosition } = hello;
     const version = compareVersions(applied, parked) > 0 ? applied : parked;
     this.#phase = 'ready';
+    this.#whole = hello.whole;
     this.#sent = { ...this.#sent, position: purgePosition, version };
     fleet.connect(this, hello, clock.monotonic());
     const peer = this.#call.getPeer();
@@ -252,6 +258,7 @@ export class EdgeStream implements Connection {
     const { purges } = state.world;
     const update = updateFor(state.world, this.#edge);
     const next = nextMessage(this.#sent, { update, purges, health: health.count });
+    this.#before = this.#sent.version;
     const message = this.#compose(next);
     if (!message) return;
     if (next.kind !== 'nothing') this.#sent = next.sent;
@@ -263,12 +270,19 @@ export class EdgeStream implements Connection {
       case 'purges':
         return { message: { $case: 'purges', value: next.batch } };
       case 'snapshot':
-        return this.#ports.shared({ $case: 'snapshot', value: next.update });
+        return this.#ports.shared({ $case: 'snapshot', value: this.#lighter(next.update) });
       case 'health':
         return this.#ports.shared({ $case: 'healthView', value: this.#ports.health.view });
       case 'nothing':
         return this.#questions.take();
     }
+  }
+
+  /** A delta is for an edge that has confirmed all that it was sent. */
+  #lighter(update: SnapshotUpdate): SnapshotUpdate {
+    const applied = this.#ports.fleet.get(this.#edge)?.applied;
+    const settled = !this.#whole && applied && compareVersions(applied, this.#before) === 0;
+    return settled ? this.#ports.deltas.from(applied, update) : update;
   }
 
   #write(message: ConnectResponse): void {

@@ -31,7 +31,7 @@ export function purges(
 
 export const update = (snapshot: Snapshot): NonNullable<ConnectResponse['message']> => ({
   $case: 'snapshot',
-  value: { snapshot },
+  value: { snapshot, delta: undefined },
 });
 
 export interface Edge {

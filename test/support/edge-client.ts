@@ -116,6 +116,8 @@ export function connectEdge(t: TestContext, port: number, edge: string, hello: P
     applied: undefined,
     parked: undefined,
     purgePosition: undefined,
+    // It keeps nothing that a change could be applied to.
+    whole: true,
     ...hello,
   };
   connection.send({ $case: 'hello', value });

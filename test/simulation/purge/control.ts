@@ -86,7 +86,10 @@ export class SimStore {
 function updateOf(epoch: number, revision: number, edges: readonly string[]): SnapshotUpdate {
   const location = { latitude: 0, longitude: 0 };
   const declared = edges.map((name) => ({ name, location, trustedProxies: [] }));
-  return { snapshot: { version: { epoch, revision }, sites: [], pools: [], edges: declared, drained: [] } };
+  return {
+    delta: undefined,
+    snapshot: { version: { epoch, revision }, sites: [], pools: [], edges: declared, drained: [] },
+  };
 }
 
 function fail(): never {

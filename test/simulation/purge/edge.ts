@@ -85,6 +85,7 @@ export class SimEdge {
       applied: this.disk,
       parked: this.parked,
       purgePosition: this.position,
+      whole: false,
     };
   }
 

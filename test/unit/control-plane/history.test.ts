@@ -10,7 +10,6 @@ import {
   planRollback,
 } from '../../../control-plane/decide/change.ts';
 import { KEYS } from '../../../control-plane/decide/keys.ts';
-import { applyPatch, makePatch } from '../../../control-plane/decide/text-patch.ts';
 import {
   advanceWorld,
   readWorld,
@@ -23,6 +22,7 @@ import { seededRandom } from '../../../infra/runtime/random.ts';
 import type { Resources } from '../../../proto/consistency.ts';
 import type { EdgeStatistics } from '../../../proto/gen/meridian/v1/edge.ts';
 import { LIMITS } from '../../../proto/limits.ts';
+import { applyPatch, makePatch } from '../../../proto/text-patch.ts';
 import { formatVersion } from '../../../proto/version.ts';
 import { snapshotOf } from '../../support/snapshots.ts';
 

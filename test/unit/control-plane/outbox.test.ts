@@ -22,7 +22,7 @@ function logOf(epoch: number, first: number, last: number): PurgeLog {
 }
 
 function present(revision: number, { epoch = 1, purges = logOf(epoch, 1, 0), health = 1 } = {}): Present {
-  return { update: { snapshot: snapshotOf(revision, { epoch }) }, purges, health };
+  return { update: { snapshot: snapshotOf(revision, { epoch }), delta: undefined }, purges, health };
 }
 
 /** Kinds of messages until there is nothing more. */

@@ -18,7 +18,7 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { Explanation } from "./explain.ts";
-import { HealthReport, HealthView } from "./health.ts";
+import { HealthReport, HealthView, OriginRef } from "./health.ts";
 import { PurgeBatch, PurgePosition, PurgeTarget } from "./purge.ts";
 import { Snapshot, Version } from "./resources.ts";
 
@@ -66,11 +66,37 @@ export interface Hello {
     | Version
     | undefined;
   /** Absent when its cache is empty and it has applied nothing: it then starts at the log's end. */
-  purgePosition: PurgePosition | undefined;
+  purgePosition:
+    | PurgePosition
+    | undefined;
+  /** Send no deltas: one did not fit. */
+  whole: boolean;
 }
 
+/** One of the two. */
 export interface SnapshotUpdate {
   snapshot: Snapshot | undefined;
+  delta: SnapshotDelta | undefined;
+}
+
+/** What changed since a snapshot that the edge has confirmed. */
+export interface SnapshotDelta {
+  base: Version | undefined;
+  version: Version | undefined;
+  changes: ResourcePatch[];
+  drained: OriginRef[];
+  /** SHA-256 of the whole snapshot, as protobuf. An edge whose result is another asks for the whole. */
+  sha256: Buffer;
+}
+
+/** A resource as protobuf JSON: so many UTF-16 units of the former text, then the middle, then so many of its end. */
+export interface ResourcePatch {
+  kind: string;
+  name: string;
+  removed: boolean;
+  head: number;
+  tail: number;
+  middle: string;
 }
 
 /** The snapshot is on disk and serves. */
@@ -543,6 +569,7 @@ function createBaseHello(): Hello {
     applied: undefined,
     parked: undefined,
     purgePosition: undefined,
+    whole: false,
   };
 }
 
@@ -568,6 +595,9 @@ export const Hello: MessageFns<Hello> = {
     }
     if (message.purgePosition !== undefined) {
       PurgePosition.encode(message.purgePosition, writer.uint32(58).fork()).join();
+    }
+    if (message.whole !== false) {
+      writer.uint32(64).bool(message.whole);
     }
     return writer;
   },
@@ -641,6 +671,14 @@ export const Hello: MessageFns<Hello> = {
             message.purgePosition = PurgePosition.decode(reader, reader.uint32());
             continue;
           }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.whole = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -674,6 +712,7 @@ export const Hello: MessageFns<Hello> = {
         : isSet(object.purge_position)
         ? PurgePosition.fromJSON(object.purge_position)
         : undefined,
+      whole: isSet(object.whole) ? globalThis.Boolean(object.whole) : false,
     };
   },
 
@@ -700,6 +739,9 @@ export const Hello: MessageFns<Hello> = {
     if (message.purgePosition !== undefined) {
       obj.purgePosition = PurgePosition.toJSON(message.purgePosition);
     }
+    if (message.whole !== false) {
+      obj.whole = message.whole;
+    }
     return obj;
   },
 
@@ -721,18 +763,22 @@ export const Hello: MessageFns<Hello> = {
     message.purgePosition = (object.purgePosition !== undefined && object.purgePosition !== null)
       ? PurgePosition.fromPartial(object.purgePosition)
       : undefined;
+    message.whole = object.whole ?? false;
     return message;
   },
 };
 
 function createBaseSnapshotUpdate(): SnapshotUpdate {
-  return { snapshot: undefined };
+  return { snapshot: undefined, delta: undefined };
 }
 
 export const SnapshotUpdate: MessageFns<SnapshotUpdate> = {
   encode(message: SnapshotUpdate, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.snapshot !== undefined) {
       Snapshot.encode(message.snapshot, writer.uint32(10).fork()).join();
+    }
+    if (message.delta !== undefined) {
+      SnapshotDelta.encode(message.delta, writer.uint32(18).fork()).join();
     }
     return writer;
   },
@@ -758,6 +804,14 @@ export const SnapshotUpdate: MessageFns<SnapshotUpdate> = {
             message.snapshot = Snapshot.decode(reader, reader.uint32());
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.delta = SnapshotDelta.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -771,13 +825,19 @@ export const SnapshotUpdate: MessageFns<SnapshotUpdate> = {
   },
 
   fromJSON(object: any): SnapshotUpdate {
-    return { snapshot: isSet(object.snapshot) ? Snapshot.fromJSON(object.snapshot) : undefined };
+    return {
+      snapshot: isSet(object.snapshot) ? Snapshot.fromJSON(object.snapshot) : undefined,
+      delta: isSet(object.delta) ? SnapshotDelta.fromJSON(object.delta) : undefined,
+    };
   },
 
   toJSON(message: SnapshotUpdate): unknown {
     const obj: any = {};
     if (message.snapshot !== undefined) {
       obj.snapshot = Snapshot.toJSON(message.snapshot);
+    }
+    if (message.delta !== undefined) {
+      obj.delta = SnapshotDelta.toJSON(message.delta);
     }
     return obj;
   },
@@ -790,6 +850,295 @@ export const SnapshotUpdate: MessageFns<SnapshotUpdate> = {
     message.snapshot = (object.snapshot !== undefined && object.snapshot !== null)
       ? Snapshot.fromPartial(object.snapshot)
       : undefined;
+    message.delta = (object.delta !== undefined && object.delta !== null)
+      ? SnapshotDelta.fromPartial(object.delta)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseSnapshotDelta(): SnapshotDelta {
+  return { base: undefined, version: undefined, changes: [], drained: [], sha256: Buffer.alloc(0) };
+}
+
+export const SnapshotDelta: MessageFns<SnapshotDelta> = {
+  encode(message: SnapshotDelta, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.base !== undefined) {
+      Version.encode(message.base, writer.uint32(10).fork()).join();
+    }
+    if (message.version !== undefined) {
+      Version.encode(message.version, writer.uint32(18).fork()).join();
+    }
+    for (const v of message.changes) {
+      ResourcePatch.encode(v!, writer.uint32(26).fork()).join();
+    }
+    for (const v of message.drained) {
+      OriginRef.encode(v!, writer.uint32(34).fork()).join();
+    }
+    if (message.sha256.length !== 0) {
+      writer.uint32(42).bytes(message.sha256);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SnapshotDelta {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSnapshotDelta();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.base = Version.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.version = Version.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.changes.push(ResourcePatch.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.drained.push(OriginRef.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.sha256 = Buffer.from(reader.bytes());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): SnapshotDelta {
+    return {
+      base: isSet(object.base) ? Version.fromJSON(object.base) : undefined,
+      version: isSet(object.version) ? Version.fromJSON(object.version) : undefined,
+      changes: globalThis.Array.isArray(object?.changes)
+        ? object.changes.map((e: any) => ResourcePatch.fromJSON(e))
+        : [],
+      drained: globalThis.Array.isArray(object?.drained) ? object.drained.map((e: any) => OriginRef.fromJSON(e)) : [],
+      sha256: isSet(object.sha256) ? Buffer.from(bytesFromBase64(object.sha256)) : Buffer.alloc(0),
+    };
+  },
+
+  toJSON(message: SnapshotDelta): unknown {
+    const obj: any = {};
+    if (message.base !== undefined) {
+      obj.base = Version.toJSON(message.base);
+    }
+    if (message.version !== undefined) {
+      obj.version = Version.toJSON(message.version);
+    }
+    if (message.changes?.length) {
+      obj.changes = message.changes.map((e) => ResourcePatch.toJSON(e));
+    }
+    if (message.drained?.length) {
+      obj.drained = message.drained.map((e) => OriginRef.toJSON(e));
+    }
+    if (message.sha256.length !== 0) {
+      obj.sha256 = base64FromBytes(message.sha256);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<SnapshotDelta>): SnapshotDelta {
+    return SnapshotDelta.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SnapshotDelta>): SnapshotDelta {
+    const message = createBaseSnapshotDelta();
+    message.base = (object.base !== undefined && object.base !== null) ? Version.fromPartial(object.base) : undefined;
+    message.version = (object.version !== undefined && object.version !== null)
+      ? Version.fromPartial(object.version)
+      : undefined;
+    message.changes = object.changes?.map((e) => ResourcePatch.fromPartial(e)) || [];
+    message.drained = object.drained?.map((e) => OriginRef.fromPartial(e)) || [];
+    message.sha256 = object.sha256 ?? Buffer.alloc(0);
+    return message;
+  },
+};
+
+function createBaseResourcePatch(): ResourcePatch {
+  return { kind: "", name: "", removed: false, head: 0, tail: 0, middle: "" };
+}
+
+export const ResourcePatch: MessageFns<ResourcePatch> = {
+  encode(message: ResourcePatch, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.kind !== "") {
+      writer.uint32(10).string(message.kind);
+    }
+    if (message.name !== "") {
+      writer.uint32(18).string(message.name);
+    }
+    if (message.removed !== false) {
+      writer.uint32(24).bool(message.removed);
+    }
+    if (message.head !== 0) {
+      writer.uint32(32).uint32(message.head);
+    }
+    if (message.tail !== 0) {
+      writer.uint32(40).uint32(message.tail);
+    }
+    if (message.middle !== "") {
+      writer.uint32(50).string(message.middle);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ResourcePatch {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseResourcePatch();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.kind = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.removed = reader.bool();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.head = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.tail = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.middle = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ResourcePatch {
+    return {
+      kind: isSet(object.kind) ? globalThis.String(object.kind) : "",
+      name: isSet(object.name) ? globalThis.String(object.name) : "",
+      removed: isSet(object.removed) ? globalThis.Boolean(object.removed) : false,
+      head: isSet(object.head) ? globalThis.Number(object.head) : 0,
+      tail: isSet(object.tail) ? globalThis.Number(object.tail) : 0,
+      middle: isSet(object.middle) ? globalThis.String(object.middle) : "",
+    };
+  },
+
+  toJSON(message: ResourcePatch): unknown {
+    const obj: any = {};
+    if (message.kind !== "") {
+      obj.kind = message.kind;
+    }
+    if (message.name !== "") {
+      obj.name = message.name;
+    }
+    if (message.removed !== false) {
+      obj.removed = message.removed;
+    }
+    if (message.head !== 0) {
+      obj.head = Math.round(message.head);
+    }
+    if (message.tail !== 0) {
+      obj.tail = Math.round(message.tail);
+    }
+    if (message.middle !== "") {
+      obj.middle = message.middle;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ResourcePatch>): ResourcePatch {
+    return ResourcePatch.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ResourcePatch>): ResourcePatch {
+    const message = createBaseResourcePatch();
+    message.kind = object.kind ?? "";
+    message.name = object.name ?? "";
+    message.removed = object.removed ?? false;
+    message.head = object.head ?? 0;
+    message.tail = object.tail ?? 0;
+    message.middle = object.middle ?? "";
     return message;
   },
 };
@@ -1705,6 +2054,14 @@ export const EdgeControlServiceClient = makeGenericClientConstructor(
   service: typeof EdgeControlServiceService;
   serviceName: string;
 };
+
+function bytesFromBase64(b64: string): Uint8Array {
+  return Uint8Array.from(globalThis.Buffer.from(b64, "base64"));
+}
+
+function base64FromBytes(arr: Uint8Array): string {
+  return globalThis.Buffer.from(arr).toString("base64");
+}
 
 type Builtin = Date | Function | Uint8Array | string | number | boolean | undefined;
 
