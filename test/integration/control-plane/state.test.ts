@@ -66,6 +66,12 @@ class Wire {
     this.#holding = true;
   }
 
+  /** What was held never comes. */
+  drop(): void {
+    this.#holding = false;
+    this.#held.length = 0;
+  }
+
   release(): void {
     this.#holding = false;
     for (const deliver of this.#held.splice(0)) deliver();
@@ -240,4 +246,30 @@ test('a writer that another is faster than plans again from the new world', asyn
   assert.equal(plans, 2);
   assert.ok(plan.kind === 'commit' && plan.position.sequence === 2);
   await until('both purges', () => state.world.purges.last === 2);
+});
+
+/** Moves time on until something is so. */
+const meanwhile = (clock: FakeClock, what: string, condition: () => boolean) =>
+  until(what, () => {
+    clock.advance(500);
+    return condition();
+  });
+
+test('what a watch swallowed is found by the audit and read again, whether or not more came after it', async (t) => {
+  for (const more of [true, false]) {
+    const { clock, wire, state, writer } = await open(t);
+    wire.hold();
+    await appendPurge(writer, 'swallowed');
+    wire.drop();
+    // A writer that does not see its own write come back waits for it a while.
+    if (more) {
+      clock.advance(5000);
+      await wire.store.commit({ compares: [], operations: [{ kind: 'put', key: '/meridian/other', value: '1' }] });
+      await until('what came after it', () => state.world.revision === 3);
+    }
+    assert.equal(state.world.purges.last, 0);
+    await meanwhile(clock, 'the audit', () => state.world.purges.last === 1);
+    await meanwhile(clock, 'the store to be in sight', () => state.lost === undefined);
+    assert.equal(state.world.purges.records.length, 1);
+  }
 });
