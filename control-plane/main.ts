@@ -15,12 +15,14 @@ import { formatVersion } from '../proto/version.ts';
 import { planChange } from './decide/change.ts';
 import { versionOf, type World } from './decide/world.ts';
 import { startAdminService } from './io/admin-service.ts';
+import { CanaryKeeper } from './io/canary-keeper.ts';
 import { startEdgeService } from './io/edge-service.ts';
 import { openEtcdStore } from './io/etcd-store.ts';
 import { Fleet } from './io/fleet.ts';
 import { checkListen } from './io/grpc-server.ts';
 import { HealthBoard } from './io/health-board.ts';
 import { startHttpService } from './io/http-service.ts';
+import { Peers } from './io/peers.ts';
 import { openSqliteStore } from './io/sqlite-store.ts';
 import { State } from './io/state.ts';
 import { Writer } from './io/writer.ts';
@@ -75,12 +77,16 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     if (bootstrap) await applyFirst(bootstrap, state, writer, clock, log);
 
     const fleet = new Fleet();
-    const health = new HealthBoard(fleet, state, clock);
+    const peers = await Peers.open({ store, fleet, clock, random, log });
+    lifecycle.onStop('peers', () => peers.stop());
+    const canaries = new CanaryKeeper(state, fleet, writer, clock, log);
+    lifecycle.onStop('canary', () => canaries.stop());
+    const health = new HealthBoard(fleet, peers, state, clock);
     lifecycle.onStop('health', () => health.stop());
-    const metrics = measure(state, fleet);
+    const metrics = measure(state, fleet, peers);
     const edges = await startEdgeService({ state, fleet, health, clock, log }, edgeListen, insecure);
     lifecycle.onStop('edges', () => edges.stop());
-    const ports = { store, state, writer, fleet, health, clock, log, metrics };
+    const ports = { store, state, writer, fleet, peers, health, clock, log, metrics };
     const admin = await startAdminService(ports, adminListen, insecure);
     lifecycle.onStop('admin', () => admin.stop());
     const http = httpListen === undefined ? undefined : await startHttpService(httpListen, metrics, () => state.lost);
@@ -110,7 +116,7 @@ async function applyFirst(resources: Resources, state: State, writer: Writer, cl
   const { plan, revision } = await writer.write((world: World) =>
     world.headRevision > 0 || world.resources.size > 0
       ? ({ kind: 'present' } as const)
-      : planChange(world, request, clock.now()),
+      : planChange(world, request, { who: '', what: 'first configuration', nowMs: clock.now() }),
   );
   switch (plan.kind) {
     case 'present':
@@ -125,18 +131,20 @@ async function applyFirst(resources: Resources, state: State, writer: Writer, cl
         `the configuration to begin with is inconsistent: ${plan.problems.map(formatProblem).join('; ')}`,
       );
     case 'too-big':
+    case 'invalid':
     case 'moved':
       throw new Error(`the configuration to begin with cannot be applied: ${plan.reason}`);
   }
 }
 
-function measure(state: State, fleet: Fleet): Metrics {
+function measure(state: State, fleet: Fleet, peers: Peers): Metrics {
   const metrics = new Metrics();
   const gauge = (name: string, help: string, read: () => number) =>
     metrics.gauge(`meridian_control_${name}`, help, read);
   gauge('store_up', 'Whether the store is in sight.', () => Number(state.lost === undefined));
   gauge('edges_declared', 'Edges in the configuration.', () => state.world.edges.size);
   gauge('edges_connected', 'Edges with a stream to this control plane.', () => fleet.connected);
+  gauge('replicas_seen', 'Other replicas that are alive.', () => peers.count);
   gauge('epoch', 'Epoch of the store, Unix milliseconds.', () => state.world.epoch);
   gauge('version_revision', 'Revision of the newest configuration.', () => state.world.headRevision);
   gauge('purge_sequence', 'Sequence number of the newest purge.', () => state.world.purges.last);

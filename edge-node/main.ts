@@ -198,6 +198,8 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
         serving = { snapshot: compiled, isTrusted, order: new OriginOrder() };
         geo.setOwn(compiled.location);
         prober.setPools(snapshot.pools);
+        // Before the memory of its pools is written for the first time.
+        health.setDrained(snapshot.drained);
         next.use();
         await commit();
       };
@@ -237,6 +239,7 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
             statistics: () => ledger.statistics(cache),
             explain: (question) =>
               explain(question, { edge: name, clock, serving: () => serving, locate, cache, barrier, health }),
+            count: (targets) => sweeper.count(targets),
           },
         );
     addGauges(metrics, { cache, connections, doors, snapshot: () => serving?.snapshot });

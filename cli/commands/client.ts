@@ -4,12 +4,18 @@ import {
   AdminServiceClient,
   type ApplyRequest,
   type ApplyResponse,
+  type DrainRequest,
+  type DrainResponse,
   type ExplainRequest,
   type ExplainResponse,
   type GetRequest,
   type GetResponse,
+  type HistoryRequest,
+  type HistoryResponse,
   type PurgeRequest,
   type PurgeResponse,
+  type RollbackRequest,
+  type RollbackResponse,
   type StatusResponse,
 } from '../../proto/gen/meridian/v1/admin.ts';
 import { LIMITS } from '../../proto/limits.ts';
@@ -39,6 +45,9 @@ export interface Admin {
   get(request: GetRequest): Promise<GetResponse>;
   explain(request: ExplainRequest): Promise<ExplainResponse>;
   apply(request: ApplyRequest): AsyncIterable<ApplyResponse>;
+  rollback(request: RollbackRequest): AsyncIterable<RollbackResponse>;
+  drain(request: DrainRequest): AsyncIterable<DrainResponse>;
+  history(request: HistoryRequest): Promise<HistoryResponse>;
   purge(request: PurgeRequest): AsyncIterable<PurgeResponse>;
 }
 
@@ -60,7 +69,10 @@ export async function withAdmin<T>(args: Arguments, io: Io, use: (admin: Admin) 
     status: () => unary((done) => client.status({}, new Metadata(), options(), done)),
     get: (request) => unary((done) => client.get(request, new Metadata(), options(), done)),
     explain: (request) => unary((done) => client.explain(request, new Metadata(), options(), done)),
-    apply: (request) => messages(() => client.apply(request, options(request.waitMs))),
+    apply: (request) => messages(() => client.apply(request, options(trialMs(request) + request.waitMs))),
+    rollback: (request) => messages(() => client.rollback(request, options(request.waitMs))),
+    drain: (request) => messages(() => client.drain(request, options(request.waitMs))),
+    history: (request) => unary((done) => client.history(request, new Metadata(), options(), done)),
     purge: (request) => messages(() => client.purge(request, options(request.timeoutMs))),
   };
   try {
@@ -71,6 +83,11 @@ export async function withAdmin<T>(args: Arguments, io: Io, use: (admin: Admin) 
   } finally {
     client.close();
   }
+}
+
+/** How long a trial may take: the hold, and for the replicas to agree that it is over. */
+function trialMs({ canary }: ApplyRequest): number {
+  return canary ? canary.holdMs + 30_000 : 0;
 }
 
 function unary<T>(call: (done: (error: ServiceError | null, response: T) => void) => unknown): Promise<T> {

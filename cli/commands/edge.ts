@@ -192,7 +192,7 @@ export const command: Command = {
         inherited: io.env[INHERITED],
         tied: io.process.send && 'it was started by another process, which would start it again (meridian up)',
         accessLog: given(args, 'access-log'),
-        ...(config && { snapshot: { version: { epoch: 0, revision: 0 }, ...config.resources } }),
+        ...(config && { snapshot: { version: { epoch: 0, revision: 0 }, ...config.resources, drained: [] } }),
         log,
         clock: io.clock,
         random: io.random,

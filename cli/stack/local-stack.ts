@@ -95,7 +95,7 @@ export async function startStack(options: StackOptions, supervisor: Supervisor, 
 async function applyConfiguration({ layout, directory }: StackOptions, io: Io): Promise<void> {
   const file = path.join(directory, 'local.yaml');
   const wanted = localConfiguration(layout);
-  const snapshot = await admin(layout, io, (client) => client.get({ kind: '', name: '' }));
+  const snapshot = await admin(layout, io, (client) => client.get({ kind: '', name: '', version: undefined }));
   const isEmpty = !snapshot.snapshot?.sites.length && !snapshot.snapshot?.edges.length;
   const former = readIfThere(file);
   if (!isEmpty && former === wanted) return;

@@ -1,6 +1,7 @@
 // Between gRPC's calls and functions that return, or throw what io/grpc-errors.ts turns into a status.
 import { type handleServerStreamingCall, type handleUnaryCall, status } from '@grpc/grpc-js';
 import type { Log } from '../../infra/runtime/log.ts';
+import { LIMITS } from '../../proto/limits.ts';
 import { Refusal, toServiceError } from './grpc-errors.ts';
 
 /** Streams that are answered at the same time. */
@@ -42,7 +43,7 @@ export class AdminCalls {
       const say = (response: Response): void => {
         if (!signal.aborted) call.write(response);
       };
-      answer(call.request, say, signal)
+      Promise.try(answer, call.request, say, signal)
         .then(() => {
           signal.throwIfAborted();
           call.end();
@@ -59,4 +60,10 @@ export class AdminCalls {
     const reason = new Refusal(status.UNAVAILABLE, 'this control plane is stopping');
     for (const controller of this.#streams) controller.abort(reason);
   }
+}
+
+/** Throws a Refusal when an answer is to wait longer than anybody may. */
+export function checkWait(field: string, ms: number): void {
+  if (ms <= LIMITS.timeoutMs.max) return;
+  throw new Refusal(status.INVALID_ARGUMENT, `${field}: expected at most ${LIMITS.timeoutMs.max}, found ${ms}`);
 }

@@ -8,11 +8,13 @@ import {
   EdgeControlServiceService,
 } from '../../proto/gen/meridian/v1/edge.ts';
 import { LIMITS } from '../../proto/limits.ts';
+import type { World } from '../decide/world.ts';
 import { type EdgeCall, EdgeStream, type EdgeStreamPorts } from './edge-stream.ts';
 import type { Fleet } from './fleet.ts';
 import { serviceError } from './grpc-errors.ts';
 import { type GrpcServer, serveGrpc } from './grpc-server.ts';
 import type { HealthBoard } from './health-board.ts';
+import { SnapshotDeltas } from './snapshot-deltas.ts';
 import type { State } from './state.ts';
 
 export interface EdgeServicePorts {
@@ -32,19 +34,30 @@ export interface EdgeService {
 /** More than there can be edges, since each may connect again before its former stream is known to be dead. */
 const STREAMS = LIMITS.edges * 2;
 
+/** How often it is looked whether the store is in sight, and after how many looks in vain edges are sent elsewhere. */
+const LOOK_MS = 1000;
+const LOST_LOOKS = 4;
+
 /** Throws a ListenError. */
 export async function startEdgeService(
   ports: EdgeServicePorts,
   listen: string,
   insecure: boolean,
 ): Promise<EdgeService> {
-  const { state, fleet, health } = ports;
+  const { state, fleet, health, clock } = ports;
   const streams = new Set<EdgeStream>();
   let server: GrpcServer | undefined;
 
+  const deltas = new SnapshotDeltas();
+  const remember = ({ update, trial }: World): void => {
+    deltas.remember(trial?.others);
+    deltas.remember(update);
+  };
+  remember(state.world);
   const messages = new WeakMap<object, ConnectResponse>();
   const streamPorts: EdgeStreamPorts = {
     ...ports,
+    deltas,
     cut: (peer) => server?.cut(peer),
     shared(message) {
       const known = messages.get(message.value);
@@ -78,12 +91,21 @@ export async function startEdgeService(
   };
   state.onChange((world) => {
     fleet.keep(world.edges);
+    remember(world);
     update();
   });
   health.onView(update);
+  // A replica that alone lost sight of the store would keep its edges from what the others know. Once for each loss, so that
+  // edges do not wander about when the store is lost to all.
+  let lostFor = 0;
+  const watch = clock.every(LOOK_MS, () => {
+    lostFor = state.lost === undefined ? 0 : lostFor + 1;
+    if (lostFor === LOST_LOOKS) for (const stream of streams) stream.sendElsewhere('lost sight of the store');
+  });
   return {
     port: server.port,
     async stop() {
+      watch.cancel();
       for (const stream of streams) stream.end(status.UNAVAILABLE, 'this control plane is stopping');
       await server.stop();
     },

@@ -2,7 +2,7 @@
 // go one after another, so that only other replicas are raced.
 
 import type { Clock } from '../../infra/runtime/clock.ts';
-import type { Transaction } from '../decide/keys.ts';
+import { KEYS, type Transaction } from '../decide/keys.ts';
 import type { World } from '../decide/world.ts';
 import type { Store } from '../ports.ts';
 import { StoreError } from '../ports.ts';
@@ -68,7 +68,10 @@ export class Writer {
       }
       const planned = plan(world);
       if (!isCommit(planned)) return { plan: planned, revision: undefined, committedAt: this.#clock.monotonic() };
-      const { kind, revision } = await this.#store.commit(planned.transaction);
+      const { compares, operations } = planned.transaction;
+      // In a restored store the same revisions come again: what was planned before must not fit there by chance.
+      const epoch = { key: KEYS.epoch, modRevision: world.epochRevision };
+      const { kind, revision } = await this.#store.commit({ compares: [epoch, ...compares], operations });
       if (kind === 'committed') {
         const wrote = planned.transaction.operations.length > 0;
         return { plan: planned, revision: wrote ? revision : undefined, committedAt: this.#clock.monotonic() };

@@ -19,9 +19,9 @@ const MAX_QUEUED = 1_000;
 const CHANNEL_OPTIONS = {
   'grpc.max_receive_message_length': LIMITS.messageBytes,
   'grpc.max_send_message_length': LIMITS.messageBytes,
-  // A peer that vanished without a word is noticed within 15 s.
-  'grpc.keepalive_time_ms': 10_000,
-  'grpc.keepalive_timeout_ms': 5_000,
+  // A peer that vanished without a word is noticed within 7 s.
+  'grpc.keepalive_time_ms': 4_000,
+  'grpc.keepalive_timeout_ms': 3_000,
   'grpc.enable_retries': 0,
   // Proxy variables of the environment are for the world outside.
   'grpc.enable_http_proxy': 0,

@@ -14,15 +14,20 @@ import type { Log } from '../../infra/runtime/log.ts';
 import type { Metrics } from '../../infra/runtime/metrics.ts';
 import type { Random } from '../../infra/runtime/random.ts';
 import { canonicalHost } from '../../proto/canonical-url.ts';
-import type { ConnectResponse, EdgeStatistics, ExplainQuestion } from '../../proto/gen/meridian/v1/edge.ts';
+import type {
+  ConnectResponse,
+  EdgeStatistics,
+  ExplainQuestion,
+  SnapshotUpdate,
+} from '../../proto/gen/meridian/v1/edge.ts';
 import { Explanation } from '../../proto/gen/meridian/v1/explain.ts';
 import type { HealthReport, HealthTransition, HealthView } from '../../proto/gen/meridian/v1/health.ts';
-import type { Purge, PurgeBatch, PurgePosition } from '../../proto/gen/meridian/v1/purge.ts';
-import type { Snapshot } from '../../proto/gen/meridian/v1/resources.ts';
+import type { Purge, PurgeBatch, PurgePosition, PurgeTarget } from '../../proto/gen/meridian/v1/purge.ts';
 import { formatVersion, PROTOCOL_VERSION } from '../../proto/version.ts';
 import { followPurges } from '../decide/purge-log.ts';
 import { ControlLink, type LinkEnd } from './control-link.ts';
 import type { SnapshotAnswer, SnapshotApplier } from './snapshot-applier.ts';
+import { wholeSnapshot } from './whole-snapshot.ts';
 
 const HEARTBEAT_MS = 5_000;
 /** From the dial to the first message. */
@@ -47,13 +52,15 @@ export interface ControlStreamPorts {
   readonly random: Random;
   readonly log: Log;
   readonly metrics: Metrics;
-  readonly snapshots: Pick<SnapshotApplier, 'offer' | 'applied' | 'parked'>;
+  readonly snapshots: Pick<SnapshotApplier, 'offer' | 'applied' | 'parked' | 'serving'>;
   /** Raised synchronously. */
   readonly barrier: { apply(purge: Purge): void; reset(): void };
   readonly health: { report(): HealthReport; setView(view: HealthView, now: number): void };
   statistics(): EdgeStatistics;
   /** An exception becomes an answer that says no more than "internal". */
   explain(question: ExplainQuestion): Explanation;
+  /** What a purge would reach; undefined when too much is asked. */
+  count(targets: readonly PurgeTarget[]): Promise<{ readonly objects: number; readonly bytes: number }> | undefined;
 }
 
 type State =
@@ -69,6 +76,8 @@ export class ControlStream {
   #state: State = { kind: 'stopped' };
   #position: PurgePosition | undefined;
   #synced = false;
+  /** A change did not fit: from then on only whole snapshots are asked for. */
+  #whole = false;
   #lastError: string | undefined;
   /** Index of the control plane to dial next. */
   #next = 0;
@@ -157,6 +166,7 @@ export class ControlStream {
         applied: snapshots.applied,
         parked: snapshots.parked,
         purgePosition: this.#position,
+        whole: this.#whole,
       },
     });
     link.send({ $case: 'healthReport', value: health.report() });
@@ -211,7 +221,7 @@ export class ControlStream {
       case 'purges':
         return this.#takePurges(link, message.value);
       case 'snapshot':
-        return this.#takeSnapshot(message.value.snapshot);
+        return this.#takeSnapshot(message.value);
       case 'healthView':
         this.#ports.health.setView(message.value, this.#ports.clock.monotonic());
         return undefined;
@@ -221,6 +231,12 @@ export class ControlStream {
           value: { id: message.value.id, explanation: this.#explain(message.value) },
         });
         return undefined;
+      case 'count': {
+        const { id, targets } = message.value;
+        // Without an answer the asker's time runs out.
+        this.#ports.count(targets)?.then((reach) => link.send({ $case: 'countAnswer', value: { id, ...reach } }));
+        return undefined;
+      }
     }
   }
 
@@ -254,7 +270,12 @@ export class ControlStream {
     this.#ports.log.info(fields, 'connected to a control plane');
   }
 
-  #takeSnapshot(snapshot: Snapshot | undefined): string | undefined {
+  #takeSnapshot(update: SnapshotUpdate): string | undefined {
+    const snapshot = update.delta ? wholeSnapshot(this.#ports.snapshots.serving, update.delta) : update.snapshot;
+    if (!snapshot && update.delta) {
+      this.#whole = true;
+      return 'sent a change of a snapshot that does not fit the one that serves; asking for the whole';
+    }
     if (!snapshot?.version) return 'sent a snapshot without a version';
     this.#ports.snapshots.offer(snapshot, (answer) => this.#answerSnapshot(answer));
     return undefined;

@@ -5,6 +5,7 @@ import { credentials, type ServiceError } from '@grpc/grpc-js';
 import {
   type ConnectRequest,
   type ConnectResponse,
+  type CountQuestion,
   EdgeControlServiceClient,
   type ExplainQuestion,
   type Hello,
@@ -21,6 +22,7 @@ interface Values {
   readonly purges: PurgeBatch;
   readonly healthView: HealthView;
   readonly explain: ExplainQuestion;
+  readonly count: CountQuestion;
 }
 
 export interface TestEdge {
@@ -114,6 +116,8 @@ export function connectEdge(t: TestContext, port: number, edge: string, hello: P
     applied: undefined,
     parked: undefined,
     purgePosition: undefined,
+    // It keeps nothing that a change could be applied to.
+    whole: true,
     ...hello,
   };
   connection.send({ $case: 'hello', value });

@@ -10,13 +10,17 @@ import {
   AdminServiceClient,
   ApplyRequest,
   type ApplyResponse,
+  DrainRequest,
   type EdgeOutcome,
   ExplainRequest,
   type ExplainResponse,
   GetRequest,
   type GetResponse,
+  HistoryRequest,
+  type HistoryResponse,
   PurgeRequest,
   type PurgeResponse,
+  RollbackRequest,
   type StatusResponse,
 } from '../../proto/gen/meridian/v1/admin.ts';
 import type { Edge, Version } from '../../proto/gen/meridian/v1/resources.ts';
@@ -77,8 +81,24 @@ export class Admin {
     t.after(() => this.#client.close());
   }
 
+  rollback(request: Partial<RollbackRequest>): Answer<ApplyResponse> {
+    return gather(this.#client.rollback(RollbackRequest.fromPartial(request)), ({ progress }) => progress);
+  }
+
+  drain(request: Partial<DrainRequest>): Answer<ApplyResponse> {
+    return gather(this.#client.drain(DrainRequest.fromPartial(request)), ({ progress }) => progress);
+  }
+
+  history(request: Partial<HistoryRequest> = {}): Promise<HistoryResponse> {
+    return new Promise((resolve, reject) => {
+      this.#client.history(HistoryRequest.fromPartial(request), (error, response) =>
+        error ? reject(error) : resolve(response),
+      );
+    });
+  }
+
   apply(request: Partial<ApplyRequest>): Answer<ApplyResponse> {
-    return gather(this.#client.apply(ApplyRequest.fromPartial(request)));
+    return gather(this.#client.apply(ApplyRequest.fromPartial(request)), (response) => response);
   }
 
   /** Applies and returns the version. */
@@ -90,7 +110,7 @@ export class Admin {
   }
 
   purge(request: Partial<PurgeRequest>): Answer<PurgeResponse> {
-    return gather(this.#client.purge(PurgeRequest.fromPartial(request)));
+    return gather(this.#client.purge(PurgeRequest.fromPartial(request)), (response) => response);
   }
 
   get(request: Partial<GetRequest> = {}): Promise<GetResponse> {
@@ -123,12 +143,18 @@ interface Stream<Event> {
   cancel(): void;
 }
 
-function gather<Event>(stream: Stream<Event>): Answer<Event> {
+function gather<Message, Event>(
+  stream: Stream<Message>,
+  unwrap: (message: Message) => Event | undefined,
+): Answer<Event> {
   const events: Event[] = [];
   const all = Promise.withResolvers<Event[]>();
   // It may reject before the test looks.
   all.promise.catch(() => undefined);
-  stream.on('data', (event) => events.push(event));
+  stream.on('data', (message) => {
+    const event = unwrap(message);
+    if (event) events.push(event);
+  });
   stream.on('error', all.reject);
   stream.on('end', () => all.resolve(events));
   return {

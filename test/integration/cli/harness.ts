@@ -19,12 +19,18 @@ import {
   AdminServiceService,
   type ApplyRequest,
   type ApplyResponse,
+  type DrainRequest,
+  type DrainResponse,
   type ExplainRequest,
   type ExplainResponse,
   type GetRequest,
   type GetResponse,
+  type HistoryRequest,
+  type HistoryResponse,
   type PurgeRequest,
   type PurgeResponse,
+  type RollbackRequest,
+  type RollbackResponse,
   type StatusResponse,
 } from '../../../proto/gen/meridian/v1/admin.ts';
 
@@ -74,6 +80,9 @@ export interface Script {
   get?: (request: GetRequest) => Answer<GetResponse>;
   status?: () => Answer<StatusResponse>;
   purge?: (request: PurgeRequest) => readonly Answer<PurgeResponse>[];
+  rollback?: (request: RollbackRequest) => readonly Answer<RollbackResponse>[];
+  drain?: (request: DrainRequest) => readonly Answer<DrainResponse>[];
+  history?: (request: HistoryRequest) => Answer<HistoryResponse>;
   explain?: (request: ExplainRequest) => Answer<ExplainResponse>;
 }
 
@@ -90,6 +99,9 @@ export async function fakeAdmin(t: TestContext, script: Script): Promise<string>
     purge: (call) => stream(call, script.purge?.(call.request) ?? [UNSCRIPTED]),
     get: (call, done) => answer(script.get?.(call.request) ?? UNSCRIPTED, done),
     status: (_call, done) => answer(script.status?.() ?? UNSCRIPTED, done),
+    rollback: (call) => stream(call, script.rollback?.(call.request) ?? [UNSCRIPTED]),
+    drain: (call) => stream(call, script.drain?.(call.request) ?? [UNSCRIPTED]),
+    history: (call, done) => answer(script.history?.(call.request) ?? UNSCRIPTED, done),
     explain: (call, done) => answer(script.explain?.(call.request) ?? UNSCRIPTED, done),
   };
   const server = new Server();

@@ -40,6 +40,8 @@ test('a purge prints a line for each edge as it answers, and a summary', async (
       ],
       idempotencyKey: '',
       timeoutMs: 5000,
+      soft: false,
+      dryRun: false,
     },
   ]);
 });
@@ -100,6 +102,8 @@ test('host, key and timeout are passed on', async (t) => {
     targets: [{ target: { $case: 'host', value: 'example.com' } }],
     idempotencyKey: 'k1',
     timeoutMs: 250,
+    soft: false,
+    dryRun: false,
   });
 });
 
@@ -130,8 +134,11 @@ test('one that fails before it accepted, or ends without a word, has done nothin
 });
 
 const MALFORMED: readonly (readonly [readonly string[], RegExp])[] = [
-  [[], /expected what to purge: url URL\.\., host HOST\.\. or all/],
-  [['urls', 'http://a/'], /unknown form of purge "urls": expected url, host or all \(did you mean "url"\?\)/],
+  [[], /expected what to purge: url URL\.\., prefix URL\.\., host/],
+  [
+    ['urls', 'http://a/'],
+    /unknown form of purge "urls": expected url, prefix, host, tag or all \(did you mean "url"\?\)/,
+  ],
   [['url'], /expected one URL or more after "url"/],
   [['url', 'example.com/a'], /"example\.com\/a" cannot be purged: expected http:\/\/HOST\/PATH/],
   [['url', 'http://a/%zz'], /cannot be purged: the URL has a broken percent-escape/],

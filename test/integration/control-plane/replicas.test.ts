@@ -5,6 +5,7 @@ import { status } from '@grpc/grpc-js';
 import { KEYS, resourceKey } from '../../../control-plane/decide/keys.ts';
 import { openEtcdStore } from '../../../control-plane/io/etcd-store.ts';
 import { systemClock } from '../../../infra/runtime/clock.ts';
+import { HealthStatus } from '../../../proto/gen/meridian/v1/health.ts';
 import type { PurgeTarget } from '../../../proto/gen/meridian/v1/purge.ts';
 import { connectEdge } from '../../support/edge-client.ts';
 import { type Etcd, startEtcd } from '../../support/etcd.ts';
@@ -60,12 +61,94 @@ test('what one replica is told, the edges of the other get', async (t) => {
     );
     edge.send({ $case: 'purgeAck', value: { position: { epoch, sequence: 1 } } });
   }
-  // Acknowledgements are not shared between replicas.
-  assert.deepEqual(outcomes(await answer.all), ['at-a ACKED', 'at-b GONE']);
-  await until('the other replica to have it', async () => {
-    return (await b.admin.status()).edges.find(({ name }) => name === 'at-b')?.purgePosition?.sequence === 1;
+  assert.deepEqual(outcomes(await answer.all), ['at-a ACKED', 'at-b ACKED']);
+  for (const [plane, other] of [
+    [a, 'at-b'],
+    [b, 'at-a'],
+  ] as const) {
+    await until('each replica to know of the edge of the other', async () => {
+      const edge = (await plane.admin.status()).edges.find(({ name }) => name === other);
+      return edge?.elsewhere === true && edge.purgePosition?.sequence === 1;
+    });
+    assert.deepEqual(outcomes(await plane.admin.purge({ targets: [everything] }).all), ['at-a LATE', 'at-b LATE']);
+  }
+});
+
+test('what an edge refused on one replica, an apply on the other hears', async (t) => {
+  const etcd = await emptyEtcd(t);
+  if (!etcd) return;
+  const [a, b] = await Promise.all([replica(t, etcd), replica(t, etcd)]);
+  await a.admin.applied(configuration('far'));
+  const far = connectEdge(t, b.edgePort, 'far');
+  await far.take('snapshot');
+  await until('it to be known', async () => (await a.admin.status()).edges[0]?.connected === true);
+  const answer = a.admin.apply({ edges: [edgeOf('other')], waitMs: 10_000 });
+  const version = (await far.take('snapshot')).snapshot?.version;
+  far.send({ $case: 'snapshotNack', value: { version, reason: 'not to my taste' } });
+  const events = await answer.all;
+  assert.deepEqual(outcomes(events), ['far REFUSED', 'other GONE']);
+  const line = events.find(({ event }) => event?.$case === 'edge' && event.value.edge === 'far')?.event;
+  assert.equal(line?.$case === 'edge' && line.value.detail, 'not to my taste');
+});
+
+test('an edge that dials another replica hangs on that one alone, and its former stream ends', async (t) => {
+  const etcd = await emptyEtcd(t);
+  if (!etcd) return;
+  const [a, b] = await Promise.all([replica(t, etcd), replica(t, etcd)]);
+  await a.admin.applied(configuration('london'));
+  const former = connectEdge(t, a.edgePort, 'london');
+  await former.take('healthView');
+  await until('the other to hear', async () => (await b.admin.status()).edges[0]?.elsewhere === true);
+  const next = connectEdge(t, b.edgePort, 'london');
+  await next.take('healthView');
+  assert.deepEqual(await former.ended, {
+    code: status.ALREADY_EXISTS,
+    details: 'a newer stream of edge "london" took over: it connected to another replica',
   });
-  assert.deepEqual(outcomes(await b.admin.purge({ targets: [everything] }).all), ['at-a GONE', 'at-b LATE']);
+  await until('both to agree', async () => {
+    const [atA, atB] = await Promise.all([a.admin.status(), b.admin.status()]);
+    return atA.edges[0]?.elsewhere === true && atB.edges[0]?.elsewhere === false;
+  });
+  assert.equal((await b.admin.status()).edges[0]?.connected, true);
+});
+
+test('an origin that the edges of two replicas find down is down in the view of both', async (t) => {
+  const etcd = await emptyEtcd(t);
+  if (!etcd) return;
+  const [a, b] = await Promise.all([replica(t, etcd), replica(t, etcd)]);
+  await a.admin.applied(configuration('at-a', 'at-b', 'silent'));
+  const down = { origin: { pool: 'cities', origin: 'london' }, status: HealthStatus.DOWN, detail: '' };
+  const seen = async () =>
+    (await Promise.all([a, b].map(({ admin }) => admin.status()))).map(({ origins }) => {
+      const found = origins.find(({ origin }) => origin?.origin === 'london');
+      return `${found?.status} ${found?.edgesDown}`;
+    });
+  for (const [plane, name] of [
+    [a, 'at-a'],
+    [b, 'at-b'],
+    [b, 'silent'],
+  ] as const) {
+    const edge = connectEdge(t, plane.edgePort, name);
+    await edge.take('healthView');
+    const transitions = name === 'silent' ? [] : [down];
+    edge.send({ $case: 'healthReport', value: { full: true, transitions } });
+  }
+  await until('both to say so', async () => {
+    return (await seen()).every((line) => line === 'HEALTH_STATUS_DOWN 2');
+  });
+});
+
+test('when a replica stops, its edges are gone for the others at once', async (t) => {
+  const etcd = await emptyEtcd(t);
+  if (!etcd) return;
+  const [a, b] = await Promise.all([replica(t, etcd), replica(t, etcd)]);
+  await a.admin.applied(configuration('london'));
+  const edge = connectEdge(t, b.edgePort, 'london');
+  await edge.take('healthView');
+  await until('it to be known', async () => (await a.admin.status()).edges[0]?.connected === true);
+  await b.stop();
+  await until('it to be gone', async () => (await a.admin.status()).edges[0]?.connected === false);
+  assert.deepEqual(outcomes(await a.admin.purge({ targets: [everything], timeoutMs: 5000 }).all), ['london GONE']);
 });
 
 test('two replicas that write at the same moment lose nothing', async (t) => {
@@ -112,12 +195,13 @@ test('what is stored can be read with any client of etcd', async (t) => {
   await admin.purge({ targets: [everything], idempotencyKey: 'deploy-7' }).all;
   const store = openEtcdStore([etcd.endpoint], systemClock);
   t.after(() => store.close());
-  const values = new Map((await store.read('/')).entries.map(({ key, value }) => [key, JSON.parse(value)]));
+  const values = new Map((await store.read('/meridian/')).entries.map(({ key, value }) => [key, JSON.parse(value)]));
   assert.deepEqual(
     [...values.keys()],
     [
       '/meridian/epoch',
       '/meridian/head',
+      '/meridian/history/0000000000000001',
       '/meridian/purges/head',
       '/meridian/purges/log/0000000000000001',
       '/meridian/resources/edge/london',
