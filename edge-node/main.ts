@@ -8,6 +8,7 @@ import { Lifecycle } from '../infra/runtime/lifecycle.ts';
 import type { Log } from '../infra/runtime/log.ts';
 import { Metrics } from '../infra/runtime/metrics.ts';
 import type { Random } from '../infra/runtime/random.ts';
+import { type TlsFiles, TlsSource } from '../infra/runtime/tls-files.ts';
 import { canonicalHost } from '../proto/canonical-url.ts';
 import type { Snapshot } from '../proto/gen/meridian/v1/resources.ts';
 import { formatVersion } from '../proto/version.ts';
@@ -44,6 +45,8 @@ export interface EdgeOptions {
   readonly name: string;
   /** "host:port" of each control plane; may be empty when `snapshot` is given. */
   readonly control: readonly string[];
+  /** Certificates for them; absent: plain text. */
+  readonly controlTls?: TlsFiles & { readonly pair: object };
   /** "host:port" for clients, and for `/healthz`, `/readyz`, `/metrics`. Port 0: any free one. */
   readonly listen: string;
   readonly adminListen: string;
@@ -165,6 +168,8 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
     };
     const sweeper = new Sweeper(cache, barrier, clock);
     lifecycle.onStop('sweeper', () => sweeper.stop());
+    const certificates = await openControlTls(options);
+    if (certificates) lifecycle.onStop('control certificates', () => certificates.stop());
     control = options.snapshot
       ? undefined
       : new ControlStream(
@@ -173,6 +178,7 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
             instance: randomUUID(),
             softwareVersion: SOFTWARE_VERSION,
             controlPlanes: options.control,
+            ...(certificates && { tls: () => certificates.current }),
           },
           {
             clock,
@@ -220,6 +226,20 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
     });
     return { port: listener.port, adminPort: admin.port, tlsPort: secure?.port, stop: () => lifecycle.stop() };
   }
+}
+
+async function openControlTls({ name, controlTls, clock, log }: EdgeOptions): Promise<TlsSource | undefined> {
+  if (!controlTls) return undefined;
+  const source = await TlsSource.open(controlTls, clock, log);
+  const { subjectAltName = 'no name' } = source.current;
+  if (!subjectAltName.split(', ').includes(`URI:meridian://edge/${name}`)) {
+    source.stop();
+    throw new Error(
+      `${controlTls.pair.cert} is not for the edge "${name}" but for ${subjectAltName}: expected URI:meridian://edge/${name}, ` +
+        `as "meridian certs --edge ${name}" makes it`,
+    );
+  }
+  return source;
 }
 
 async function openAccessLog(options: EdgeOptions, metrics: Metrics): Promise<AccessLog | undefined> {

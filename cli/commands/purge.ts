@@ -32,7 +32,7 @@ export const command: Command = {
       default: '5s',
       doc: 'How long to wait for the edges to confirm.',
     },
-    key: {
+    'idempotency-key': {
       type: 'string',
       value: 'KEY',
       doc: 'Two purges with the same key are one; makes it safe to send a purge again after a failure.',
@@ -48,9 +48,9 @@ export const command: Command = {
   async run(args, io) {
     const targets = parseTargets(args.positionals);
     const timeoutMs = durationOption(args, 'timeout');
-    const idempotencyKey = args.text('key') ?? '';
+    const idempotencyKey = args.text('idempotency-key') ?? '';
     if (idempotencyKey.length > LIMITS.idempotencyKeyLength) {
-      throw new UsageError(`--key: expected at most ${LIMITS.idempotencyKeyLength} characters`);
+      throw new UsageError(`--idempotency-key: expected at most ${LIMITS.idempotencyKeyLength} characters`);
     }
     return withAdmin(args, io, async (admin) => {
       const printer = new OutcomePrinter(io, args.flag('json'));

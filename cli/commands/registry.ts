@@ -19,6 +19,9 @@ export const COMMANDS: readonly Entry[] = [
   { name: 'origins', load: async () => (await import('./status.ts')).originsView },
   { name: 'purge', load: async () => (await import('./purge.ts')).command },
   { name: 'explain', load: async () => (await import('./explain.ts')).command },
+  { name: 'certs', load: async () => (await import('./certs.ts')).command },
+  { name: 'token', load: async () => (await import('./token.ts')).command },
+  { name: 'audit', load: async () => (await import('./audit.ts')).command },
 ];
 
 export function loadAll(): Promise<Command[]> {

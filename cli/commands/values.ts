@@ -38,6 +38,14 @@ export function durationOption(args: Arguments, name: string, bounds: Bounds = L
   return ms;
 }
 
+/** A whole number. */
+export function numberOption(args: Arguments, name: string, { min, max }: Bounds): number {
+  const text = given(args, name);
+  const number = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
+  if (number >= min && number <= max) return number;
+  throw refuse(args, name, `a number from ${min} to ${max}`, text);
+}
+
 /** Bytes. */
 export function sizeOption(args: Arguments, name: string): number {
   const text = given(args, name);

@@ -6,6 +6,7 @@ import { Snapshot, type Version } from '../../proto/gen/meridian/v1/resources.ts
 import { LIMITS } from '../../proto/limits.ts';
 import type { Problem } from '../../proto/problems.ts';
 import { compareVersions, formatVersion } from '../../proto/version.ts';
+import { listInWords } from './audit.ts';
 import { KEYS, type Operation, resourceKey, type Transaction } from './keys.ts';
 import { encodeResource, groupResources, listResources, type Resource } from './resources.ts';
 import { versionOf, type World } from './world.ts';
@@ -72,6 +73,12 @@ export function planChange(world: World, request: ChangeRequest, nowMs: number):
   }
   const compares = [{ key: KEYS.head, modRevision: world.headRevision }];
   return { kind: 'commit', transaction: { compares, operations: request.dryRun ? [] : operations }, changes };
+}
+
+/** For the audit log. */
+export function describeChanges(changes: readonly ResourceChange[]): string {
+  const verb = (action: ChangeAction): string => action.replace('CHANGE_ACTION_', '').toLowerCase();
+  return listInWords(changes.map(({ kind, name, action }) => `${kind} ${name} ${verb(action)}`));
 }
 
 /** Names of changed resources told at once. */

@@ -4,6 +4,7 @@
 import { canonicalHost, canonicalTarget } from '../../proto/canonical-url.ts';
 import { Purge, type PurgePosition, type PurgeTarget } from '../../proto/gen/meridian/v1/purge.ts';
 import { LIMITS } from '../../proto/limits.ts';
+import { listInWords } from './audit.ts';
 import { KEYS, type Operation, purgeKey, type Transaction } from './keys.ts';
 import { encodePurge, type PurgeLog } from './purge-log.ts';
 
@@ -50,6 +51,22 @@ export function planPurge(log: PurgeLog, asked: PurgeAsked, nowMs: number): Purg
   ];
   const compares = [{ key: KEYS.purgeHead, modRevision: log.headRevision }];
   return { kind: 'commit', transaction: { compares, operations }, position: { epoch, sequence } };
+}
+
+/** For the audit log. */
+export const describeTargets = (targets: readonly PurgeTarget[]): string => listInWords(targets.map(inWords));
+
+function inWords({ target }: PurgeTarget): string {
+  switch (target?.$case) {
+    case 'url':
+      return `url ${target.value.host}${target.value.path}`;
+    case 'host':
+      return `host ${target.value}`;
+    case 'all':
+      return 'all';
+    case undefined:
+      return 'nothing';
+  }
 }
 
 function sameTargets(a: Purge, b: Purge): boolean {

@@ -3,6 +3,7 @@ import { checkConsistency } from '../../proto/consistency.ts';
 import type { SnapshotUpdate } from '../../proto/gen/meridian/v1/edge.ts';
 import type { Snapshot, Version } from '../../proto/gen/meridian/v1/resources.ts';
 import { formatProblem } from '../../proto/problems.ts';
+import { type AccessChange, type AccessState, carryAccess, NO_ACCESS, readAccess } from './access.ts';
 import { decodeEpoch } from './epoch.ts';
 import { type Batch, type Entry, parseKey } from './keys.ts';
 import { decodePurge, type PurgeLog, type PurgeRecord } from './purge-log.ts';
@@ -26,6 +27,7 @@ export interface World {
   /** Names of the edges that the snapshot declares, sorted. */
   readonly edges: ReadonlySet<string>;
   readonly purges: PurgeLog;
+  readonly access: AccessState;
 }
 
 export type WorldResult =
@@ -45,6 +47,7 @@ const EMPTY: World = {
   update: undefined,
   edges: new Set(),
   purges: { epoch: 0, last: 0, headRevision: 0, records: [] },
+  access: NO_ACCESS,
 };
 
 /** From everything under the prefix, read at `revision`. */
@@ -76,6 +79,7 @@ function change(world: World, revision: number, changes: readonly Change[]): Wor
   let resources: Map<string, StoredResource> | undefined;
   /** By sequence number; undefined: deleted. */
   const purged = new Map<number, PurgeRecord | undefined>();
+  const accessChanges: AccessChange[] = [];
   for (const { key, value, modRevision } of changes) {
     const parsed = parseKey(key);
     try {
@@ -100,6 +104,10 @@ function change(world: World, revision: number, changes: readonly Change[]): Wor
         case 'purge':
           purged.set(parsed.sequence, value === undefined ? undefined : decodePurge(parsed.sequence, value));
           break;
+        case 'token':
+        case 'audit':
+          accessChanges.push(readAccess(parsed, value, modRevision));
+          break;
         case 'other':
           break;
       }
@@ -112,7 +120,8 @@ function change(world: World, revision: number, changes: readonly Change[]): Wor
   const former = world.purges;
   const records = purged.size > 0 || last !== former.last ? carryLog(former.records, purged, last) : former.records;
   const purges = { epoch, last, headRevision: purgeHeadRevision, records };
-  return withSnapshot({ ...carried, purges }, world);
+  const access = carryAccess(world.access, accessChanges);
+  return withSnapshot({ ...carried, purges, access }, world);
 }
 
 /** The configuration changes when the head does, and not before: resources without a head are nobody's word. */

@@ -24,15 +24,18 @@ import {
   type PurgeResponse,
 } from '../../proto/gen/meridian/v1/admin.ts';
 import { LIMITS } from '../../proto/limits.ts';
-import { planChange } from '../decide/change.ts';
-import { planPurge } from '../decide/purge.ts';
+import type { Caller } from '../decide/audit.ts';
+import { describeChanges, planChange } from '../decide/change.ts';
+import { describeTargets, planPurge } from '../decide/purge.ts';
 import { versionOf } from '../decide/world.ts';
 import type { Store } from '../ports.ts';
+import { Access } from './access.ts';
+import { accessCalls } from './access-service.ts';
 import { AdminCalls } from './admin-calls.ts';
 import { type EdgeWait, waitForEdges } from './edge-wait.ts';
 import type { Fleet } from './fleet.ts';
 import { inconsistent, Refusal } from './grpc-errors.ts';
-import { serveGrpc } from './grpc-server.ts';
+import { type GrpcServer, type ListenOptions, serveGrpc } from './grpc-server.ts';
 import type { HealthBoard } from './health-board.ts';
 import type { State } from './state.ts';
 import { reportStatus } from './status.ts';
@@ -65,24 +68,30 @@ const ECHO_MS = 5000;
 type Say<Response> = (response: Response) => void;
 
 /** Throws a ListenError. */
-export async function startAdminService(ports: AdminPorts, listen: string, insecure: boolean): Promise<AdminService> {
-  const calls = new AdminCalls(ports.log);
+export async function startAdminService(
+  ports: AdminPorts,
+  where: Pick<ListenOptions, 'listen' | 'insecure' | 'tls'>,
+): Promise<AdminService> {
+  let server: GrpcServer | undefined;
+  const access = new Access(ports, (peer) => server?.peer(peer));
+  const calls = new AdminCalls(access, ports.log);
   const admin = new Admin(ports);
   const implementation: AdminServiceServer = {
-    apply: calls.stream((request, say, signal) => admin.apply(request, say, signal)),
-    get: calls.unary((request) => admin.get(request)),
-    status: calls.unary(() => reportStatus(ports)),
-    purge: calls.stream((request, say, signal) => admin.purge(request, say, signal)),
-    explain: calls.unary((request) => admin.explain(request)),
+    apply: calls.stream('apply', (request, say, signal, caller) => admin.apply(request, say, signal, caller)),
+    get: calls.unary('get', (request) => admin.get(request)),
+    status: calls.unary('status', () => reportStatus(ports)),
+    purge: calls.stream('purge', (request, say, signal, caller) => admin.purge(request, say, signal, caller)),
+    explain: calls.unary('explain', (request) => admin.explain(request)),
+    ...accessCalls(calls, ports),
   };
   const { clock } = ports;
-  const options = { purpose: 'the admin API', listen, insecure, maxConnections: CONNECTIONS, clock };
-  const server = await serveGrpc(AdminServiceService, implementation, options);
+  const options = { ...where, purpose: 'the admin API', maxConnections: CONNECTIONS, clock };
+  server = await serveGrpc(AdminServiceService, implementation, { ...options, interceptors: [access.interceptor] });
   return {
     port: server.port,
-    stop() {
+    async stop() {
       calls.stop();
-      return server.stop();
+      await server?.stop();
     },
   };
 }
@@ -94,11 +103,14 @@ class Admin {
     this.#ports = ports;
   }
 
-  async purge(request: PurgeRequest, say: Say<PurgeResponse>, signal: AbortSignal): Promise<void> {
+  async purge(request: PurgeRequest, say: Say<PurgeResponse>, signal: AbortSignal, caller: Caller): Promise<void> {
     const { state, writer, clock, log } = this.#ports;
     checkWait('timeout_ms', request.timeoutMs);
     const asked = { targets: request.targets, idempotencyKey: request.idempotencyKey || randomUUID() };
-    const { plan, committedAt } = await writer.write((world) => planPurge(world.purges, asked, clock.now()));
+    const { plan, committedAt } = await writer.write((world) => planPurge(world.purges, asked, clock.now()), {
+      caller,
+      note: ({ position: purge }) => ({ action: 'purge', detail: describeTargets(asked.targets), purge }),
+    });
     if (plan.kind === 'invalid') throw new Refusal(status.INVALID_ARGUMENT, `nothing was purged: ${plan.reason}`);
     const { position } = plan;
     this.#count('purges', plan.kind);
@@ -114,10 +126,13 @@ class Admin {
     });
   }
 
-  async apply(request: ApplyRequest, say: Say<ApplyResponse>, signal: AbortSignal): Promise<void> {
+  async apply(request: ApplyRequest, say: Say<ApplyResponse>, signal: AbortSignal, caller: Caller): Promise<void> {
     const { state, writer, clock, log } = this.#ports;
     checkWait('wait_ms', request.waitMs);
-    const { plan, revision, committedAt } = await writer.write((world) => planChange(world, request, clock.now()));
+    const { plan, revision, committedAt } = await writer.write((world) => planChange(world, request, clock.now()), {
+      caller,
+      note: ({ changes }) => ({ action: 'apply', detail: describeChanges(changes), changesVersion: true }),
+    });
     switch (plan.kind) {
       case 'inconsistent':
         throw inconsistent(plan.problems);

@@ -62,6 +62,7 @@ const EXPLANATION_BYTES = 256 * 1024;
 export class EdgeStream implements Connection {
   readonly #call: EdgeCall;
   readonly #ports: EdgeStreamPorts;
+  readonly #proven: string | undefined;
   readonly #helloTimer: Timer;
   /** Not sent yet. */
   readonly #questions = new Set<ExplainQuestion>();
@@ -74,9 +75,11 @@ export class EdgeStream implements Connection {
   #blocked: Timer | undefined;
   #lastQuestion = 0;
 
-  constructor(call: EdgeCall, ports: EdgeStreamPorts) {
+  /** `proven`: the edge that the certificate names, which alone may speak; undefined where there are no certificates. */
+  constructor(call: EdgeCall, ports: EdgeStreamPorts, proven: string | undefined) {
     this.#call = call;
     this.#ports = ports;
+    this.#proven = proven;
     this.#helloTimer = ports.clock.after(HELLO_MS, () => {
       this.end(status.DEADLINE_EXCEEDED, `no Hello came within ${HELLO_MS} ms`);
     });
@@ -178,7 +181,7 @@ export class EdgeStream implements Connection {
 
   #greet(hello: Hello): void {
     this.#helloTimer.cancel();
-    const wrong = refuseHello(hello);
+    const wrong = refuseHello(hello, this.#proven);
     if (wrong) {
       this.end(wrong.code, wrong.reason);
       return;
@@ -234,7 +237,8 @@ export class EdgeStream implements Connection {
 
   #explained({ id, explanation }: ExplainAnswer): void {
     const fits = explanation && Explanation.encode(explanation).finish().length <= EXPLANATION_BYTES;
-    this.#answers.get(id)?.(fits ? explanation : undefined);
+    // Whatever it says of who explains, it is this edge.
+    this.#answers.get(id)?.(fits ? { ...explanation, edge: this.#edge } : undefined);
     this.#note({});
   }
 
