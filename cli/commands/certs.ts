@@ -3,14 +3,13 @@ import { isIP } from 'node:net';
 import { canonicalHost } from '../../proto/canonical-url.ts';
 import { LIMITS } from '../../proto/limits.ts';
 import type { Made, Wanted } from '../certs/folder.ts';
+import { clientHolder, controlPlaneHolder, edgeHolder, LOCAL_HOSTS, ROLES } from '../certs/holders.ts';
 import { printJson } from '../output/outcomes.ts';
 import { stylesFor, table } from '../output/table.ts';
 import { clip } from '../output/text.ts';
 import { type Arguments, type Command, EXIT, Failure, UsageError } from './command.ts';
 import { given, noMore, numberOption } from './values.ts';
 
-const ROLES = ['read', 'purge', 'operate', 'administer'] as const;
-const HOSTS = ['localhost', '127.0.0.1', '::1'];
 const EDGE_NAME = /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/;
 const CLIENT_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 /** After which a certificate is worth a mark in the table, milliseconds. */
@@ -36,7 +35,7 @@ export const command: Command = {
       type: 'string',
       multiple: true,
       value: 'HOST',
-      doc: `Name or address under which control planes are dialled; may be repeated. Default: ${HOSTS.join(', ')}.`,
+      doc: `Name or address under which control planes are dialled; may be repeated. Default: ${LOCAL_HOSTS.join(', ')}.`,
     },
     edge: { type: 'string', multiple: true, value: 'NAME', doc: 'An edge, as the configuration declares it.' },
     client: {
@@ -99,35 +98,22 @@ export const command: Command = {
 function wantedOf(args: Arguments): Wanted[] {
   const hosts = listed(args, 'host');
   const clients = listed(args, 'client');
-  const planes = hosts.length === 0 ? HOSTS : hosts.map((host) => checkHost(args, host));
-  const names = planes.map((value) => ({ type: isIP(value) === 0 ? 'dns' : 'ip', value }) as const);
   return [
-    {
-      holder: 'control-plane',
-      subject: { commonName: 'Meridian control plane', use: 'server', names },
-      byDefault: hosts.length === 0,
-    },
+    controlPlaneHolder(
+      hosts.length === 0 ? LOCAL_HOSTS : hosts.map((host) => checkHost(args, host)),
+      hosts.length === 0,
+    ),
     ...listed(args, 'edge').map((name): Wanted => {
-      if (!EDGE_NAME.test(name) || name.length > LIMITS.nameLength) {
-        throw new UsageError(`--edge: expected the name of an edge (a-z, 0-9, inner hyphens), found "${clip(name)}"`);
-      }
-      return holder(`edge-${name}`, `edge ${name}`, `meridian://edge/${name}`, false);
+      if (EDGE_NAME.test(name) && name.length <= LIMITS.nameLength) return edgeHolder(name, false);
+      throw new UsageError(`--edge: expected the name of an edge (a-z, 0-9, inner hyphens), found "${clip(name)}"`);
     }),
     ...(clients.length === 0 ? ['admin=administer'] : clients).map((text): Wanted => {
       const [, name = '', word] = /^([^=]*)=(.*)$/.exec(text) ?? [];
       const role = ROLES.find((known) => known === word);
-      if (!CLIENT_NAME.test(name) || role === undefined) {
-        throw new UsageError(
-          `--client: expected NAME=ROLE, the role one of ${ROLES.join(', ')}, found "${clip(text)}"`,
-        );
-      }
-      return holder(`client-${name}`, name, `meridian://${role}/${name}`, clients.length === 0);
+      if (CLIENT_NAME.test(name) && role !== undefined) return clientHolder(name, role, clients.length === 0);
+      throw new UsageError(`--client: expected NAME=ROLE, the role one of ${ROLES.join(', ')}, found "${clip(text)}"`);
     }),
   ];
-}
-
-function holder(folder: string, commonName: string, uri: string, byDefault: boolean): Wanted {
-  return { holder: folder, subject: { commonName, use: 'client', names: [{ type: 'url', value: uri }] }, byDefault };
 }
 
 function listed(args: Arguments, name: string): string[] {

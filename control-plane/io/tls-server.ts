@@ -87,7 +87,9 @@ function secureServer(
   admit: (socket: Socket, peer: Peer, until?: number) => void,
 ): TlsServer {
   const logFailure = atMostEvery(clock, LOG_MS, (socket: Socket, reason: string) => {
-    log.warn({ peer: `${socket.remoteAddress}:${socket.remotePort}`, reason }, 'a TLS handshake failed');
+    // A socket that is gone has forgotten where it was from.
+    const { remoteAddress: from, remotePort } = socket;
+    log.warn({ peer: from === undefined ? 'gone' : `${from}:${remotePort}`, reason }, 'a TLS handshake failed');
   });
   const server = createTlsServer(
     {
@@ -109,7 +111,10 @@ function secureServer(
       admit(socket, peer, peer.kind === 'certified' ? Date.parse(socket.getPeerCertificate().valid_to) : undefined);
     },
   );
-  server.on('tlsClientError', (error, socket) => logFailure(socket, error.message));
+  server.on('tlsClientError', (error: NodeJS.ErrnoException & { readonly reason?: string }, socket) => {
+    const isPlain = error.code === 'ERR_SSL_WRONG_VERSION_NUMBER' || error.code === 'ERR_SSL_HTTP_REQUEST';
+    logFailure(socket, isPlain ? 'it does not speak TLS' : (error.reason ?? error.message));
+  });
   source.onChange((material) => server.setSecureContext(contextOf(material)));
   return server;
 }
