@@ -66,6 +66,7 @@ export class TlsSource {
   readonly #listeners = new Set<(material: TlsMaterial) => void>();
   #current: TlsMaterial;
   #trouble: string | undefined;
+  #warned: readonly string[] = [];
   #looking = false;
 
   private constructor(files: TlsFiles, current: TlsMaterial, clock: Clock, log: Log) {
@@ -73,7 +74,7 @@ export class TlsSource {
     this.#clock = clock;
     this.#log = log;
     this.#current = current;
-    for (const warning of current.warnings) log.warn({}, warning);
+    this.#warn(current);
     this.#timer = clock.every(LOOK_MS, () => void this.look());
   }
 
@@ -102,9 +103,10 @@ export class TlsSource {
     try {
       const next = await loadTls(this.#files, this.#clock.now());
       this.#trouble = undefined;
+      // Also of files that stay as they are: they grow old.
+      this.#warn(next);
       if (isSame(next, this.#current)) return;
       this.#current = next;
-      for (const warning of next.warnings) this.#log.warn({}, warning);
       for (const listener of this.#listeners) listener(next);
       this.#log.info({ ...this.#files }, 'renewed certificates are in use for new connections');
     } catch (error) {
@@ -114,6 +116,11 @@ export class TlsSource {
     } finally {
       this.#looking = false;
     }
+  }
+
+  #warn({ warnings }: TlsMaterial): void {
+    for (const warning of warnings) if (!this.#warned.includes(warning)) this.#log.warn({}, warning);
+    this.#warned = warnings;
   }
 }
 

@@ -35,13 +35,17 @@ export const client = (...uris: string[]): Subject => ({
 
 export interface MakeOptions {
   readonly validity?: Validity;
+  /** The authority that signs; the one that everybody trusts, where not given. */
   readonly by?: Issued;
+  /** Authorities that the holder trusts, where not that one. */
+  readonly trusts?: readonly Issued[];
 }
 
 /** As a client or a server loads it. */
 export async function materialOf(subject: Subject | undefined, options: MakeOptions = {}): Promise<TlsMaterial> {
   const trusted = await theAuthority();
-  const base = { ca: Buffer.from(trusted.cert), subjectAltName: undefined, warnings: [] };
+  const ca = Buffer.from((options.trusts ?? [trusted]).map(({ cert }) => cert).join(''));
+  const base = { ca, subjectAltName: undefined, warnings: [] };
   if (!subject) return base;
   const { by = trusted, validity = aroundNow() } = options;
   const { cert, key } = await issue(by, subject, validity);

@@ -4,11 +4,21 @@ import { writeFileSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
 import { connect } from 'node:tls';
 import { status } from '@grpc/grpc-js';
-import { createAuthority } from '../../../cli/certs/authority.ts';
+import { createAuthority, type Issued } from '../../../cli/certs/authority.ts';
 import type { TlsMaterial } from '../../../infra/runtime/tls-files.ts';
 import { Role } from '../../../proto/gen/meridian/v1/access.ts';
 import { LIMITS } from '../../../proto/limits.ts';
-import { aroundNow, client, filesIn, future, materialOf, past, selfSigned, server } from '../../support/certs.ts';
+import {
+  aroundNow,
+  client,
+  filesIn,
+  future,
+  materialOf,
+  past,
+  selfSigned,
+  server,
+  theAuthority,
+} from '../../support/certs.ts';
 import { connectEdge, dialEdge } from '../../support/edge-client.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { Admin, configuration, type Plane, startPlane } from '../../support/plane.ts';
@@ -309,6 +319,28 @@ test('renewed files are used for new connections, and files that cannot be used 
   });
   assert.match(errors.join(), /tls\.crt: not a certificate in PEM form/);
   assert.equal(await served(), second);
+});
+
+test('while an authority is replaced, certificates of both get in; afterwards those of the new one alone', async (t) => {
+  const folder = tempFolder(t);
+  const [former, next] = [await theAuthority(), await createAuthority('test authority', aroundNow())];
+  const clock = new FakeClock(Date.now());
+  const tls = await filesIn(folder, server(), { trusts: [former, next] });
+  const plane = await startPlane(t, { tls, clock });
+  const as = async (by: Issued) =>
+    new Admin(t, plane.adminPort, await materialOf(client(URIS.reader), { by, trusts: [former, next] }));
+  await (await as(former)).status();
+  await (await as(next)).status();
+  await filesIn(folder, server(), { trusts: [next], by: next });
+  await until('the former authority to be out', async () => {
+    clock.advance(10_000);
+    const answer = (await as(former)).status();
+    return answer.then(
+      () => false,
+      (error: unknown) => /does not trust|does not hold/.test(String(error)),
+    );
+  });
+  await (await as(next)).status();
 });
 
 test('a connection ends when the certificate that opened it does', async (t) => {
