@@ -1,13 +1,11 @@
 // Who is let in over TLS, as what, and what those hear who are not.
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import { connect } from 'node:tls';
 import { status } from '@grpc/grpc-js';
 import { createAuthority, type Issued } from '../../../cli/certs/authority.ts';
 import type { TlsMaterial } from '../../../infra/runtime/tls-files.ts';
-import { Role } from '../../../proto/gen/meridian/v1/access.ts';
-import { LIMITS } from '../../../proto/limits.ts';
 import {
   aroundNow,
   client,
@@ -19,45 +17,12 @@ import {
   server,
   theAuthority,
 } from '../../support/certs.ts';
-import { connectEdge, dialEdge } from '../../support/edge-client.ts';
+import { connectEdge } from '../../support/edge-client.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
-import { Admin, configuration, type Plane, startPlane } from '../../support/plane.ts';
+import { Admin, configuration, startPlane } from '../../support/plane.ts';
 import { tempFolder } from '../../support/temp.ts';
+import { type Logged, startTlsPlane, URIS } from '../../support/tls-plane.ts';
 import { until } from '../../support/until.ts';
-
-const URIS = {
-  london: 'meridian://edge/london',
-  reader: 'meridian://read/reader',
-  purger: 'meridian://purge/purger',
-  operator: 'meridian://operate/operator',
-  root: 'meridian://administer/root',
-} as const;
-
-interface Logged {
-  readonly reason?: string;
-}
-
-interface TlsPlane extends Plane {
-  /** Reasons of the warnings that it logged. */
-  readonly reasons: string[];
-  as(who: keyof typeof URIS | TlsMaterial | undefined, token?: string): Promise<Admin>;
-}
-
-async function startTlsPlane(t: TestContext): Promise<TlsPlane> {
-  const reasons: string[] = [];
-  const warn = (fields: Logged): void => void reasons.push(fields.reason ?? '');
-  const log = { debug() {}, info() {}, error() {}, warn };
-  const tls = await filesIn(tempFolder(t), server());
-  const clock = new FakeClock(Date.now());
-  const plane = await startPlane(t, { tls, clock, log, bootstrap: configuration('london', 'tokyo') });
-  const as: TlsPlane['as'] = async (who, token) => {
-    const material = typeof who === 'object' ? who : await materialOf(who && client(URIS[who]));
-    return new Admin(t, plane.adminPort, material, token);
-  };
-  return { ...plane, reasons, as };
-}
-
-const ALL = { targets: [{ target: { $case: 'all', value: {} } as const }] };
 
 test('with certificates it listens beyond loopback, and an edge and a person get in', async (t) => {
   const tls = await filesIn(tempFolder(t), server());
@@ -142,56 +107,6 @@ test('what an edge says about another in its answers is put down to itself', asy
   );
 });
 
-test('each role may do its part and no more, and is told which role it lacks', async (t) => {
-  const plane = await startTlsPlane(t);
-  const calls: [string, Exclude<keyof typeof URIS, 'london'>, (admin: Admin) => Promise<unknown>][] = [
-    ['status', 'reader', (admin) => admin.status()],
-    ['get', 'reader', (admin) => admin.get()],
-    ['listAudit', 'reader', (admin) => admin.audit()],
-    ['purge', 'purger', (admin) => admin.purge(ALL).all],
-    ['apply', 'operator', (admin) => admin.apply(configuration('london', 'tokyo')).all],
-    ['listTokens', 'root', (admin) => admin.listTokens()],
-    ['createToken', 'root', (admin) => admin.createToken({ name: 'x', role: Role.READ, lifetimeMs: 0 })],
-  ];
-  const order = ['reader', 'purger', 'operator', 'root'] as const;
-  for (const [at, who] of order.entries()) {
-    const admin = await plane.as(who);
-    for (const [rpc, least, call] of calls) {
-      if (at >= order.indexOf(least)) {
-        await call(admin);
-        continue;
-      }
-      const role = { reader: 'read', purger: 'purge', operator: 'operate', root: 'administer' };
-      const details = `${rpc} needs the role ${role[least]}, but "${who}" (certificate) has the role ${role[who]}`;
-      await assert.rejects(call(admin), { code: status.PERMISSION_DENIED, details });
-    }
-  }
-  const edge = await plane.as('london');
-  await assert.rejects(edge.status(), {
-    code: status.PERMISSION_DENIED,
-    details: /of the edge "london", which has no role/,
-  });
-});
-
-test('whoever shows no certificate that holds hears that they are not known, and why', async (t) => {
-  const plane = await startTlsPlane(t);
-  const subject = client(URIS.root);
-  const stranger = await createAuthority('another', aroundNow());
-  const cases: [RegExp, TlsMaterial][] = [
-    [/not known: show a client certificate \(--cert, --key\) or a token/, await materialOf(undefined)],
-    [/has expired; renew it/, await materialOf(subject, { validity: past() })],
-    [/not valid yet/, await materialOf(subject, { validity: future() })],
-    [/authority that this control plane does not trust/, await materialOf(subject, { by: stranger })],
-    [/signed by itself/, await selfSigned(URIS.root)],
-    [/does not say who it is for: it names no edge and no role/, await materialOf(client('https://root'))],
-  ];
-  for (const [details, material] of cases) {
-    const admin = await plane.as(material);
-    await assert.rejects(admin.status(), { code: status.UNAUTHENTICATED, details }, String(details));
-    await assert.rejects(admin.purge(ALL).all, { code: status.UNAUTHENTICATED, details });
-  }
-});
-
 test('a client refuses a control plane of another name, another authority, or past its time', async (t) => {
   const cases: [RegExp, Parameters<typeof filesIn>[1], Parameters<typeof filesIn>[2]][] = [
     [/does not match|altnames/i, server({ type: 'dns', value: 'elsewhere.example' }), {}],
@@ -207,69 +122,6 @@ test('a client refuses a control plane of another name, another authority, or pa
     const edge = connectEdge(t, plane.edgePort, 'london', {}, await materialOf(client(URIS.london)));
     assert.match((await edge.ended).details, reason);
   }
-});
-
-test('a token opens what its role opens until it expires or is revoked, on every connection', async (t) => {
-  const plane = await startTlsPlane(t);
-  const root = await plane.as('root');
-  const { token, text } = await root.createToken({ name: 'ci', role: Role.PURGE, lifetimeMs: 60_000 });
-  assert.match(text, /^mrd_[0-9a-f]{16}_[A-Za-z0-9_-]{43}$/);
-  const ci = await plane.as(undefined, `Bearer ${text}`);
-  await ci.purge(ALL).all;
-  const lacks = {
-    code: status.PERMISSION_DENIED,
-    details: /needs the role operate, but "ci" \(token .*\) has the role purge/,
-  };
-  await assert.rejects(ci.apply(configuration('london')).all, lacks);
-
-  const { tokens } = await root.listTokens();
-  assert.deepEqual(tokens, [token]);
-  assert.ok(!JSON.stringify(tokens).includes(text.slice(-43)), 'the secret is listed');
-
-  const short = await root.createToken({ name: 'short', role: Role.READ, lifetimeMs: 5000 });
-  const brief = await plane.as(undefined, `Bearer ${short.text}`);
-  await brief.status();
-  plane.clock.advance(5000);
-  await assert.rejects(brief.status(), { code: status.UNAUTHENTICATED, details: /token of "short" expired at / });
-
-  await root.revokeToken(token?.id ?? '');
-  await assert.rejects(ci.purge(ALL).all, { code: status.UNAUTHENTICATED, details: /not known here, or was revoked/ });
-  await assert.rejects(root.revokeToken(token?.id ?? ''), { code: status.NOT_FOUND, details: /there is no token/ });
-});
-
-test('what is not a token, or not the right one, opens nothing', async (t) => {
-  const plane = await startTlsPlane(t);
-  const root = await plane.as('root');
-  const { text } = await root.createToken({ name: 'ci', role: Role.ADMINISTER, lifetimeMs: 0 });
-  const other = `${text.slice(0, -1)}${text.endsWith('A') ? 'B' : 'A'}`;
-  const wrong = [text, 'Bearer', `Basic ${text}`, `Bearer ${text} x`, `Bearer ${text.slice(0, -1)}`, 'Bearer x'];
-  for (const header of wrong) {
-    const admin = await plane.as(undefined, header);
-    await assert.rejects(admin.status(), { code: status.UNAUTHENTICATED, details: /is not a token: expected/ }, header);
-  }
-  const guessed = await plane.as(undefined, `Bearer ${other}`);
-  await assert.rejects(guessed.status(), { code: status.UNAUTHENTICATED, details: /not known here/ });
-  // A certificate that does not hold is not made good by a token.
-  const expired = await materialOf(client(URIS.root), { validity: past() });
-  const both = await plane.as(expired, `Bearer ${text}`);
-  await assert.rejects(both.status(), { code: status.UNAUTHENTICATED, details: /has expired/ });
-});
-
-test('a stranger’s message is refused before it is read, and anyone’s that is too large is refused', async (t) => {
-  const plane = await startTlsPlane(t);
-  const large = { url: 'x'.repeat(LIMITS.messageBytes + 1), ip: '' };
-  const stranger = await plane.as(undefined);
-  await assert.rejects(stranger.explain(large), { code: status.UNAUTHENTICATED });
-  const reader = await plane.as('reader');
-  const tooLarge = { code: status.RESOURCE_EXHAUSTED, details: /larger than|max/ };
-  await assert.rejects(reader.explain(large), tooLarge);
-  await reader.status();
-
-  const edge = dialEdge(t, plane.edgePort, await materialOf(client(URIS.london)));
-  const hello = { protocolVersion: 1, edge: 'london', instance: large.url, softwareVersion: '' };
-  const rest = { applied: undefined, parked: undefined, purgePosition: undefined };
-  edge.send({ $case: 'hello', value: { ...hello, ...rest } });
-  assert.equal((await edge.ended).code, status.RESOURCE_EXHAUSTED);
 });
 
 test('an unknown protocol version is refused over TLS as well, and the name is looked at first', async (t) => {
@@ -366,50 +218,4 @@ test('a connection ends when the certificate that opened it does', async (t) => 
     const { edges } = await reader.status();
     return edges.map(({ name, connected }) => `${name} ${connected}`).join() === 'london false,tokyo true';
   });
-});
-
-test('the audit log says who did what, from which version to which', async (t) => {
-  const plane = await startTlsPlane(t);
-  const root = await plane.as('root');
-  const operator = await plane.as('operator');
-  const before = (await root.status()).version;
-  const after = await operator.applied(configuration('london', 'tokyo', 'lima'));
-  // Neither of these changes anything.
-  await operator.applied(configuration('london', 'tokyo', 'lima'));
-  await operator.apply({ ...configuration('oslo'), dryRun: true }).all;
-  const { token, text } = await root.createToken({ name: 'ci', role: Role.PURGE, lifetimeMs: 0 });
-  const ci = await plane.as(undefined, `Bearer ${text}`);
-  await ci.purge({ ...ALL, idempotencyKey: 'once' }).all;
-  await ci.purge({ ...ALL, idempotencyKey: 'once' }).all;
-  await assert.rejects(ci.apply(configuration('paris')).all);
-  await root.revokeToken(token?.id ?? '');
-
-  const { records } = await root.audit();
-  const lines = records.map(({ actor, proof, action, detail }) => `${actor} ${proof} ${action} ${detail}`);
-  assert.deepEqual(lines, [
-    `root certificate revoke-token token ${token?.id} of "ci", role purge`,
-    `ci token ${token?.id} purge all`,
-    `root certificate create-token token ${token?.id} of "ci", role purge`,
-    'operator certificate apply edge lima created',
-    'control-plane bootstrap apply site demo created, pool cities created, edge london created, edge tokyo created',
-  ]);
-  const [, purge, , apply, first] = records;
-  assert.deepEqual([apply?.from, apply?.to], [before, after]);
-  assert.deepEqual([first?.from, first?.to], [undefined, before]);
-  assert.equal(purge?.purge?.sequence, 1);
-  assert.equal(apply?.role, Role.OPERATE);
-  assert.match(apply?.peer ?? '', /^127\.0\.0\.1:\d+$/);
-  assert.equal(apply?.atMs, plane.clock.now());
-  assert.deepEqual(
-    (await root.audit(1, purge?.revision)).records.map(({ action }) => action),
-    ['create-token'],
-  );
-  assert.ok(!JSON.stringify(records).includes(text.slice(-43)));
-});
-
-test('without certificates nobody is asked who they are, which the audit log says', async (t) => {
-  const plane = await startPlane(t);
-  await plane.admin.applied(configuration('london'));
-  const { records } = await plane.admin.audit();
-  assert.deepEqual([records[0]?.actor, records[0]?.proof, records[0]?.role], ['', 'nobody asked', Role.ADMINISTER]);
 });
