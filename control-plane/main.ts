@@ -9,10 +9,12 @@ import { Lifecycle } from '../infra/runtime/lifecycle.ts';
 import { createLog, type Log } from '../infra/runtime/log.ts';
 import { Metrics } from '../infra/runtime/metrics.ts';
 import { type Random, systemRandom } from '../infra/runtime/random.ts';
+import { type TlsFiles, TlsSource } from '../infra/runtime/tls-files.ts';
 import type { Resources } from '../proto/consistency.ts';
 import { formatProblem } from '../proto/problems.ts';
 import { formatVersion } from '../proto/version.ts';
-import { planChange } from './decide/change.ts';
+import type { Caller } from './decide/audit.ts';
+import { describeChanges, planChange } from './decide/change.ts';
 import { versionOf, type World } from './decide/world.ts';
 import { startAdminService } from './io/admin-service.ts';
 import { CanaryKeeper } from './io/canary-keeper.ts';
@@ -41,6 +43,8 @@ export interface ControlPlaneOptions {
   readonly httpListen?: string;
   /** Applied when the store holds no configuration yet; ignored otherwise. */
   readonly bootstrap?: Resources;
+  /** Certificates for both of these: edges and administrators must then show who they are. Absent: plain text. */
+  readonly tls?: TlsFiles & { readonly pair: object };
   /** Allow edges and administrators beyond loopback, although nothing is encrypted or authenticated. */
   readonly insecure?: boolean;
   readonly log?: Log;
@@ -62,13 +66,16 @@ const PATIENCE_MS = 30_000;
 
 /** Throws an Error whose message says what is wrong, where, and what to do; nothing is left running then. */
 export async function startControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
-  const { edgeListen, adminListen, httpListen, insecure = false, bootstrap } = options;
+  const { edgeListen, adminListen, httpListen, insecure = false, bootstrap, tls: files } = options;
   const { clock = systemClock, random = systemRandom, log = createLog('control-plane', 'info') } = options;
-  checkListen({ purpose: 'edges', listen: edgeListen, insecure });
-  checkListen({ purpose: 'the admin API', listen: adminListen, insecure });
+  checkListen({ purpose: 'edges', listen: edgeListen, insecure, tls: files });
+  checkListen({ purpose: 'the admin API', listen: adminListen, insecure, tls: files });
 
   const lifecycle = new Lifecycle(clock, log);
   try {
+    const source = files && (await TlsSource.open(files, clock, log));
+    if (source) lifecycle.onStop('certificates', () => source.stop());
+    const tls = (clientCertificate: 'required' | 'optional') => source && { source, clientCertificate, log };
     const store = openStore(options, clock);
     lifecycle.onStop('store', () => store.close());
     const state = await State.open({ store, clock, random, log }, PATIENCE_MS);
@@ -84,10 +91,13 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     const health = new HealthBoard(fleet, peers, state, clock);
     lifecycle.onStop('health', () => health.stop());
     const metrics = measure(state, fleet, peers);
-    const edges = await startEdgeService({ state, fleet, health, clock, log }, edgeListen, insecure);
+    const edges = await startEdgeService(
+      { state, fleet, health, clock, log },
+      { listen: edgeListen, insecure, tls: tls('required') },
+    );
     lifecycle.onStop('edges', () => edges.stop());
     const ports = { store, state, writer, fleet, peers, health, clock, log, metrics };
-    const admin = await startAdminService(ports, adminListen, insecure);
+    const admin = await startAdminService(ports, { listen: adminListen, insecure, tls: tls('optional') });
     lifecycle.onStop('admin', () => admin.stop());
     const http = httpListen === undefined ? undefined : await startHttpService(httpListen, metrics, () => state.lost);
     if (http) lifecycle.onStop('http', () => http.stop());
@@ -111,12 +121,20 @@ function openStore({ store }: ControlPlaneOptions, clock: Clock): Store {
   }
 }
 
+const BOOTSTRAP: Caller = { name: 'control-plane', role: 'administer', proof: 'bootstrap', peer: '' };
+
 async function applyFirst(resources: Resources, state: State, writer: Writer, clock: Clock, log: Log): Promise<void> {
   const request = { ...resources, prune: false, dryRun: false, expected: undefined };
-  const { plan, revision } = await writer.write((world: World) =>
-    world.headRevision > 0 || world.resources.size > 0
-      ? ({ kind: 'present' } as const)
-      : planChange(world, request, { who: '', what: 'first configuration', nowMs: clock.now() }),
+  const what = 'first configuration';
+  const { plan, revision } = await writer.write(
+    (world: World) =>
+      world.headRevision > 0 || world.resources.size > 0
+        ? ({ kind: 'present' } as const)
+        : planChange(world, request, { who: BOOTSTRAP.name, what, nowMs: clock.now() }),
+    {
+      caller: BOOTSTRAP,
+      note: ({ changes }) => ({ action: 'apply', detail: describeChanges(changes), changesVersion: true }),
+    },
   );
   switch (plan.kind) {
     case 'present':

@@ -27,6 +27,11 @@ export const LIMITS = {
   prefixSegments: 32,
   /** Characters of a tag. */
   tagLength: 256,
+  /** Records of who changed what; older ones go. */
+  auditLog: 5_000,
+  /** Records in one answer. */
+  auditRecords: 1_000,
+  tokens: 1_000,
   /** gRPC messages, bytes, either way. */
   messageBytes: 16 * 1024 * 1024,
   intervalMs: { min: 100, max: 3_600_000 },

@@ -42,7 +42,7 @@ export const command: Command = {
     soft: { type: 'boolean', doc: 'Make stale instead of taking away.' },
     'dry-run': { type: 'boolean', doc: 'Purge nothing; say how much it would be on each edge.' },
     site: { type: 'string', value: 'NAME', doc: 'With "tag": only on the hosts of this site.' },
-    key: {
+    'idempotency-key': {
       type: 'string',
       value: 'KEY',
       doc: 'Two purges with the same key are one; makes it safe to send a purge again after a failure.',
@@ -60,9 +60,9 @@ export const command: Command = {
   async run(args, io) {
     const targets = parseTargets(args.positionals);
     const timeoutMs = durationOption(args, 'timeout');
-    const idempotencyKey = args.text('key') ?? '';
+    const idempotencyKey = args.text('idempotency-key') ?? '';
     if (idempotencyKey.length > LIMITS.idempotencyKeyLength) {
-      throw new UsageError(`--key: expected at most ${LIMITS.idempotencyKeyLength} characters`);
+      throw new UsageError(`--idempotency-key: expected at most ${LIMITS.idempotencyKeyLength} characters`);
     }
     const [soft, dryRun] = [args.flag('soft'), args.flag('dry-run')];
     return withAdmin(args, io, async (admin) => {

@@ -7,6 +7,7 @@ import { Snapshot, type Version } from '../../proto/gen/meridian/v1/resources.ts
 import { LIMITS } from '../../proto/limits.ts';
 import type { Problem } from '../../proto/problems.ts';
 import { compareVersions, formatVersion } from '../../proto/version.ts';
+import { listInWords } from './audit.ts';
 import { type Canary, encodeCanary } from './canary.ts';
 import { type Note, recordChange, restore } from './history.ts';
 import { drainKey, KEYS, type Operation, parseKey, resourceKey, type Transaction } from './keys.ts';
@@ -166,6 +167,12 @@ function canaryProblem(world: World, canary: CanaryRequest | undefined): ChangeP
   if (unknown !== undefined) return invalid(`there is no edge "${unknown}"`);
   if (holdMs < min || holdMs > max) return invalid(`hold_ms: expected ${min}..${max}, found ${holdMs}`);
   return world.update ? undefined : invalid('there is no configuration yet that the other edges could keep');
+}
+
+/** For the audit log. */
+export function describeChanges(changes: readonly ResourceChange[]): string {
+  const verb = (action: ChangeAction): string => action.replace('CHANGE_ACTION_', '').toLowerCase();
+  return listInWords(changes.map(({ kind, name, action }) => `${kind} ${name} ${verb(action)}`));
 }
 
 /** Names of changed resources told at once. */

@@ -8,6 +8,8 @@
 //   /meridian/history/NUMBER          one change of configuration, and how to undo it
 //   /meridian/purges/head             {"sequence": the last one}; written by every purge
 //   /meridian/purges/log/SEQUENCE     one purge, with the idempotency key that it came under
+//   /meridian/tokens/ID               a bearer token: whose, which role, the hash of its secret
+//   /meridian/audit/TIME-RANDOM       who changed what; written with each change
 //
 // docs/data-model.md says what each transaction compares and why. What replicas tell each other lies elsewhere (peers.ts).
 import type { OriginRef } from '../../proto/gen/meridian/v1/health.ts';
@@ -37,12 +39,19 @@ export const historyKey = (number: number): string => `${HISTORY}${String(number
 /** Padded, so that the order of keys is the order of purges. */
 export const purgeKey = (sequence: number): string => `${PURGE_LOG}${String(sequence).padStart(16, '0')}`;
 
+const TOKENS = `${PREFIX}tokens/`;
+const AUDIT = `${PREFIX}audit/`;
+
+export const tokenKey = (id: string): string => TOKENS + id;
+export const auditKey = (id: string): string => AUDIT + id;
+
 export type ParsedKey =
   | { readonly kind: 'epoch' | 'head' | 'canary' | 'purge-head' }
   | { readonly kind: 'resource'; readonly of: ResourceKind; readonly name: string }
   | { readonly kind: 'drain'; readonly origin: OriginRef }
   | { readonly kind: 'history'; readonly number: number }
   | { readonly kind: 'purge'; readonly sequence: number }
+  | { readonly kind: 'token' | 'audit'; readonly id: string }
   /** Not ours, or of a later release: left alone. */
   | { readonly kind: 'other' };
 
@@ -69,6 +78,8 @@ export function parseKey(key: string): ParsedKey {
     const digits = key.slice(PURGE_LOG.length);
     if (/^\d{16}$/.test(digits)) return { kind: 'purge', sequence: Number(digits) };
   }
+  if (key.startsWith(TOKENS)) return { kind: 'token', id: key.slice(TOKENS.length) };
+  if (key.startsWith(AUDIT)) return { kind: 'audit', id: key.slice(AUDIT.length) };
   return { kind: 'other' };
 }
 

@@ -4,6 +4,7 @@
 import { canonicalHost, canonicalTarget } from '../../proto/canonical-url.ts';
 import { Purge, type PurgePosition, type PurgeTarget } from '../../proto/gen/meridian/v1/purge.ts';
 import { LIMITS } from '../../proto/limits.ts';
+import { listInWords } from './audit.ts';
 import { KEYS, type Operation, purgeKey, type Transaction } from './keys.ts';
 import { encodePurge, type PurgeLog } from './purge-log.ts';
 
@@ -52,6 +53,30 @@ export function planPurge(log: PurgeLog, asked: PurgeAsked, nowMs: number): Purg
   ];
   const compares = [{ key: KEYS.purgeHead, modRevision: log.headRevision }];
   return { kind: 'commit', transaction: { compares, operations }, position: { epoch, sequence } };
+}
+
+/** For the audit log. */
+export function describePurge({ targets, soft }: Pick<PurgeAsked, 'targets' | 'soft'>): string {
+  return (soft ? 'softly: ' : '') + listInWords(targets.map(inWords));
+}
+
+function inWords({ target }: PurgeTarget): string {
+  switch (target?.$case) {
+    case 'url':
+      return `url ${target.value.host}${target.value.path}`;
+    case 'host':
+      return `host ${target.value}`;
+    case 'prefix':
+      return `prefix ${target.value.host}${target.value.path}`;
+    case 'tag': {
+      const { tag, hosts } = target.value;
+      return `tag ${tag}${hosts.length > 0 ? ` on ${hosts.join(' ')}` : ''}`;
+    }
+    case 'all':
+      return 'all';
+    case undefined:
+      return 'nothing';
+  }
 }
 
 function sameTargets(a: Purge, b: Purge): boolean {

@@ -4,6 +4,7 @@ import type { SnapshotUpdate } from '../../proto/gen/meridian/v1/edge.ts';
 import type { OriginRef } from '../../proto/gen/meridian/v1/health.ts';
 import type { Snapshot, Version } from '../../proto/gen/meridian/v1/resources.ts';
 import { formatProblem, type Problem } from '../../proto/problems.ts';
+import { type AccessChange, type AccessState, carryAccess, NO_ACCESS, readAccess } from './access.ts';
 import { type Canary, decodeCanary } from './canary.ts';
 import { decodeEpoch } from './epoch.ts';
 import { decodeRecord, type KeptRecord, type Restored, restore } from './history.ts';
@@ -35,6 +36,7 @@ export interface World {
   /** Names of the edges that the snapshot declares, sorted. */
   readonly edges: ReadonlySet<string>;
   readonly purges: PurgeLog;
+  readonly access: AccessState;
 }
 
 export type WorldResult =
@@ -57,6 +59,7 @@ const EMPTY: World = {
   history: [],
   edges: new Set(),
   purges: { epoch: 0, last: 0, headRevision: 0, records: [] },
+  access: NO_ACCESS,
 };
 
 /** From everything under the prefix, read at `revision`. */
@@ -92,6 +95,7 @@ function change(world: World, revision: number, changes: readonly Change[]): Wor
   const recorded = new Map<number, KeptRecord | undefined>();
   /** By sequence number; undefined: deleted. */
   const purged = new Map<number, PurgeRecord | undefined>();
+  const accessChanges: AccessChange[] = [];
   for (const { key, value, modRevision } of changes) {
     const parsed = parseKey(key);
     try {
@@ -130,6 +134,10 @@ function change(world: World, revision: number, changes: readonly Change[]): Wor
         case 'purge':
           purged.set(parsed.sequence, value === undefined ? undefined : decodePurge(parsed.sequence, value));
           break;
+        case 'token':
+        case 'audit':
+          accessChanges.push(readAccess(parsed, value, modRevision));
+          break;
         case 'other':
           break;
       }
@@ -148,7 +156,8 @@ function change(world: World, revision: number, changes: readonly Change[]): Wor
   const former = world.purges;
   const records = purged.size > 0 || last !== former.last ? carryLog(former.records, purged, last) : former.records;
   const purges = { epoch, last, headRevision: purgeHeadRevision, records };
-  return withSnapshot({ ...carried, purges }, world, canary);
+  const access = carryAccess(world.access, accessChanges);
+  return withSnapshot({ ...carried, purges, access }, world, canary);
 }
 
 function carryHistory(

@@ -17,7 +17,8 @@ import type {
 } from '../../proto/gen/meridian/v1/admin.ts';
 import type { Snapshot, Version } from '../../proto/gen/meridian/v1/resources.ts';
 import { formatVersion } from '../../proto/version.ts';
-import { type ChangePlan, planChange, planDrain, planRollback } from '../decide/change.ts';
+import type { Caller } from '../decide/audit.ts';
+import { type ChangePlan, describeChanges, planChange, planDrain, planRollback } from '../decide/change.ts';
 import { type Note, versionOfRecord } from '../decide/history.ts';
 import { snapshotAt, versionOf, type World } from '../decide/world.ts';
 import { checkWait } from './admin-calls.ts';
@@ -38,8 +39,12 @@ export interface ConfigurationPorts {
 type Say = (response: ApplyResponse) => void;
 
 interface Change {
+  /** For the history. */
   readonly what: string;
-  readonly who: string;
+  readonly caller: Caller;
+  /** For the audit log, with what is said of the changes there. */
+  readonly action: string;
+  readonly about: (changes: string) => string;
   readonly dryRun: boolean;
   readonly waitMs: number;
   plan(world: World, note: Note): ChangePlan;
@@ -57,31 +62,31 @@ export class ConfigurationAdmin {
     this.#ports = ports;
   }
 
-  /** `who`: for the history; empty where nobody had to say. */
-  apply(request: ApplyRequest, who: string, say: Say, signal: AbortSignal): Promise<void> {
+  apply(request: ApplyRequest, caller: Caller, say: Say, signal: AbortSignal): Promise<void> {
     const { dryRun, waitMs, canary } = request;
     const what = canary ? `apply, first to ${canary.edges.join(', ')}` : 'apply';
-    return this.#change(
-      { what, who, dryRun, waitMs, plan: (world, note) => planChange(world, request, note) },
-      say,
-      signal,
-    );
+    const about = (changes: string) => (canary ? `first to ${canary.edges.join(', ')}: ${changes}` : changes);
+    const plan = (world: World, note: Note) => planChange(world, request, note);
+    return this.#change({ what, caller, action: 'apply', about, dryRun, waitMs, plan }, say, signal);
   }
 
-  rollback(request: RollbackRequest, who: string, say: Say, signal: AbortSignal): Promise<void> {
+  rollback(request: RollbackRequest, caller: Caller, say: Say, signal: AbortSignal): Promise<void> {
     const { version, dryRun, waitMs } = request;
     if (!version) throw new Refusal(status.INVALID_ARGUMENT, 'version: which one is to be put back?');
     const what = `rollback to ${formatVersion(version)}`;
     const plan = (world: World, note: Note) => planRollback(world, version, dryRun, note);
-    return this.#change({ what, who, dryRun, waitMs, plan }, say, signal);
+    const about = (changes: string) => `to ${formatVersion(version)}: ${changes}`;
+    return this.#change({ what, caller, action: 'rollback', about, dryRun, waitMs, plan }, say, signal);
   }
 
-  drain(request: DrainRequest, who: string, say: Say, signal: AbortSignal): Promise<void> {
+  drain(request: DrainRequest, caller: Caller, say: Say, signal: AbortSignal): Promise<void> {
     const { origin, drained, waitMs } = request;
     if (!origin) throw new Refusal(status.INVALID_ARGUMENT, 'origin: which one?');
-    const what = `${drained ? 'drain' : 'undrain'} ${origin.pool}/${origin.origin}`;
+    const action = drained ? 'drain' : 'undrain';
+    const name = `${origin.pool}/${origin.origin}`;
     const plan = (world: World, note: Note) => planDrain(world, origin, drained, note);
-    return this.#change({ what, who, dryRun: false, waitMs, plan }, say, signal);
+    const change = { what: `${action} ${name}`, caller, action, about: () => name };
+    return this.#change({ ...change, dryRun: false, waitMs, plan }, say, signal);
   }
 
   history({ limit }: HistoryRequest): HistoryResponse {
@@ -123,10 +128,18 @@ export class ConfigurationAdmin {
     return restored.snapshot;
   }
 
-  async #change({ what, who, dryRun, waitMs, plan }: Change, say: Say, signal: AbortSignal): Promise<void> {
+  async #change(
+    { what, caller, action, about, dryRun, waitMs, plan }: Change,
+    say: Say,
+    signal: AbortSignal,
+  ): Promise<void> {
     const { state, writer, clock, log, count, wait } = this.#ports;
     checkWait('wait_ms', waitMs);
-    const written = await writer.write((world) => plan(world, { who, what, nowMs: clock.now() }));
+    const who = caller.name;
+    const written = await writer.write((world) => plan(world, { who, what, nowMs: clock.now() }), {
+      caller,
+      note: ({ changes }) => ({ action, detail: about(describeChanges(changes)), changesVersion: true }),
+    });
     const { revision, committedAt } = written;
     const { changes } = accepted(written.plan);
     if (revision !== undefined) await state.reached(revision, ECHO_MS);

@@ -20,14 +20,17 @@ import {
   type PurgeResponse,
 } from '../../proto/gen/meridian/v1/admin.ts';
 import { LIMITS } from '../../proto/limits.ts';
-import { type PurgeAsked, planPurge, purgeProblem } from '../decide/purge.ts';
+import type { Caller } from '../decide/audit.ts';
+import { describePurge, type PurgeAsked, planPurge, purgeProblem } from '../decide/purge.ts';
 import type { Store } from '../ports.ts';
+import { Access } from './access.ts';
+import { accessCalls } from './access-service.ts';
 import { AdminCalls, checkWait } from './admin-calls.ts';
 import { ConfigurationAdmin } from './admin-configuration.ts';
 import { type EdgeWait, waitForEdges } from './edge-wait.ts';
 import type { Fleet } from './fleet.ts';
 import { Refusal } from './grpc-errors.ts';
-import { serveGrpc } from './grpc-server.ts';
+import { type GrpcServer, type ListenOptions, serveGrpc } from './grpc-server.ts';
 import type { HealthBoard } from './health-board.ts';
 import type { Peers } from './peers.ts';
 import type { State } from './state.ts';
@@ -62,8 +65,13 @@ const COUNT_MS = 10_000;
 type Say<Response> = (response: Response) => void;
 
 /** Throws a ListenError. */
-export async function startAdminService(ports: AdminPorts, listen: string, insecure: boolean): Promise<AdminService> {
-  const calls = new AdminCalls(ports.log);
+export async function startAdminService(
+  ports: AdminPorts,
+  where: Pick<ListenOptions, 'listen' | 'insecure' | 'tls'>,
+): Promise<AdminService> {
+  let server: GrpcServer | undefined;
+  const access = new Access(ports, (peer) => server?.peer(peer));
+  const calls = new AdminCalls(access, ports.log);
   const admin = new Admin(ports);
   const configuration = new ConfigurationAdmin({
     ...ports,
@@ -71,27 +79,28 @@ export async function startAdminService(ports: AdminPorts, listen: string, insec
     wait: (wait, say) => admin.wait(wait, say),
   });
   const implementation: AdminServiceServer = {
-    apply: calls.stream((request, say, signal) => configuration.apply(request, '', say, signal)),
-    rollback: calls.stream((request, say, signal) => {
-      return configuration.rollback(request, '', (progress) => say({ progress }), signal);
+    apply: calls.stream('apply', (request, say, signal, caller) => configuration.apply(request, caller, say, signal)),
+    rollback: calls.stream('rollback', (request, say, signal, caller) => {
+      return configuration.rollback(request, caller, (progress) => say({ progress }), signal);
     }),
-    drain: calls.stream((request, say, signal) => {
-      return configuration.drain(request, '', (progress) => say({ progress }), signal);
+    drain: calls.stream('drain', (request, say, signal, caller) => {
+      return configuration.drain(request, caller, (progress) => say({ progress }), signal);
     }),
-    history: calls.unary((request) => configuration.history(request)),
-    get: calls.unary((request) => configuration.get(request)),
-    status: calls.unary(() => reportStatus(ports)),
-    purge: calls.stream((request, say, signal) => admin.purge(request, say, signal)),
-    explain: calls.unary((request) => admin.explain(request)),
+    history: calls.unary('history', (request) => configuration.history(request)),
+    get: calls.unary('get', (request) => configuration.get(request)),
+    status: calls.unary('status', () => reportStatus(ports)),
+    purge: calls.stream('purge', (request, say, signal, caller) => admin.purge(request, say, signal, caller)),
+    explain: calls.unary('explain', (request) => admin.explain(request)),
+    ...accessCalls(calls, ports),
   };
   const { clock } = ports;
-  const options = { purpose: 'the admin API', listen, insecure, maxConnections: CONNECTIONS, clock };
-  const server = await serveGrpc(AdminServiceService, implementation, options);
+  const options = { ...where, purpose: 'the admin API', maxConnections: CONNECTIONS, clock };
+  server = await serveGrpc(AdminServiceService, implementation, { ...options, interceptors: [access.interceptor] });
   return {
     port: server.port,
-    stop() {
+    async stop() {
       calls.stop();
-      return server.stop();
+      await server?.stop();
     },
   };
 }
@@ -103,7 +112,7 @@ class Admin {
     this.#ports = ports;
   }
 
-  async purge(request: PurgeRequest, say: Say<PurgeResponse>, signal: AbortSignal): Promise<void> {
+  async purge(request: PurgeRequest, say: Say<PurgeResponse>, signal: AbortSignal, caller: Caller): Promise<void> {
     const { state, writer, clock, log } = this.#ports;
     checkWait('timeout_ms', request.timeoutMs);
     const { targets, soft } = request;
@@ -112,7 +121,10 @@ class Admin {
       await this.#countPurge(asked, say);
       return;
     }
-    const { plan, committedAt } = await writer.write((world) => planPurge(world.purges, asked, clock.now()));
+    const { plan, committedAt } = await writer.write((world) => planPurge(world.purges, asked, clock.now()), {
+      caller,
+      note: ({ position: purge }) => ({ action: 'purge', detail: describePurge(asked), purge }),
+    });
     if (plan.kind === 'invalid') throw new Refusal(status.INVALID_ARGUMENT, `nothing was purged: ${plan.reason}`);
     const { position } = plan;
     this.count('purges', plan.kind);

@@ -3,8 +3,9 @@
 import type { Clock, Timer } from '../../infra/runtime/clock.ts';
 import type { Log } from '../../infra/runtime/log.ts';
 import type { EdgeStatistics } from '../../proto/gen/meridian/v1/edge.ts';
+import type { Caller } from '../decide/audit.ts';
 import { type Canary, judgeCanary, type Trial } from '../decide/canary.ts';
-import { planPromotion, planRollback } from '../decide/change.ts';
+import { describeChanges, planPromotion, planRollback } from '../decide/change.ts';
 import { versionOf, type World } from '../decide/world.ts';
 import type { Fleet } from './fleet.ts';
 import type { State } from './state.ts';
@@ -12,6 +13,9 @@ import type { Writer } from './writer.ts';
 
 /** Between two looks, beside those when something happens. */
 const LOOK_MS = 500;
+
+/** On whose behalf a trial is ended: nobody asked for that. */
+const KEEPER: Caller = { name: 'control-plane', role: 'operate', proof: 'trial', peer: '' };
 
 interface Watched {
   readonly revision: number;
@@ -88,15 +92,23 @@ export class CanaryKeeper {
   }
 
   async #end(canary: Canary, promote: boolean, reason: string): Promise<void> {
-    await this.#writer.write((world: World) => {
+    const promotion = { kind: 'commit', transaction: planPromotion(canary), changes: undefined } as const;
+    const plan = (world: World) => {
       const { trial } = world;
       // Another replica was faster.
       if (trial?.canary.revision !== canary.revision) return { kind: 'over' } as const;
-      if (promote) return { kind: 'commit', transaction: planPromotion(canary) } as const;
+      if (promote) return promotion;
       const former = world.history.at(-1)?.former;
-      if (!former) return { kind: 'commit', transaction: planPromotion(canary) } as const;
-      const note = { who: '', what: `canary returned: ${reason}`, nowMs: this.#clock.now() };
+      if (!former) return promotion;
+      const note = { who: KEEPER.name, what: `canary returned: ${reason}`, nowMs: this.#clock.now() };
       return planRollback(world, former, false, note);
+    };
+    await this.#writer.write(plan, {
+      caller: KEEPER,
+      note: ({ changes }) =>
+        changes
+          ? { action: 'rollback', detail: `${reason}: ${describeChanges(changes)}`, changesVersion: true }
+          : { action: 'promote', detail: reason },
     });
   }
 }

@@ -8,14 +8,16 @@ import {
   EdgeControlServiceService,
 } from '../../proto/gen/meridian/v1/edge.ts';
 import { LIMITS } from '../../proto/limits.ts';
+import { readIdentity } from '../decide/identity.ts';
 import type { World } from '../decide/world.ts';
 import { type EdgeCall, EdgeStream, type EdgeStreamPorts } from './edge-stream.ts';
 import type { Fleet } from './fleet.ts';
 import { serviceError } from './grpc-errors.ts';
-import { type GrpcServer, serveGrpc } from './grpc-server.ts';
+import { type GrpcServer, type ListenOptions, serveGrpc } from './grpc-server.ts';
 import type { HealthBoard } from './health-board.ts';
 import { SnapshotDeltas } from './snapshot-deltas.ts';
 import type { State } from './state.ts';
+import type { Peer } from './tls-server.ts';
 
 export interface EdgeServicePorts {
   readonly state: State;
@@ -41,8 +43,7 @@ const LOST_LOOKS = 4;
 /** Throws a ListenError. */
 export async function startEdgeService(
   ports: EdgeServicePorts,
-  listen: string,
-  insecure: boolean,
+  where: Pick<ListenOptions, 'listen' | 'insecure' | 'tls'>,
 ): Promise<EdgeService> {
   const { state, fleet, health, clock } = ports;
   const streams = new Set<EdgeStream>();
@@ -70,7 +71,9 @@ export async function startEdgeService(
   };
   const implementation: EdgeControlServiceServer = {
     connect(call: EdgeCall) {
-      if (streams.size < STREAMS) streams.add(new EdgeStream(call, streamPorts));
+      const proven = provenEdge(server?.peer(call.getPeer()));
+      if (proven.kind === 'nobody') call.emit('error', serviceError(proven.code, proven.reason));
+      else if (streams.size < STREAMS) streams.add(new EdgeStream(call, streamPorts, proven.name));
       else
         call.emit(
           'error',
@@ -79,9 +82,8 @@ export async function startEdgeService(
     },
   };
   server = await serveGrpc(encodingOnce(), implementation, {
+    ...where,
     purpose: 'edges',
-    listen,
-    insecure,
     maxConnections: STREAMS,
     clock: ports.clock,
   });
@@ -110,6 +112,25 @@ export async function startEdgeService(
       await server.stop();
     },
   };
+}
+
+type Proven =
+  /** `name`: undefined where nobody is asked who they are. */
+  | { readonly kind: 'edge'; readonly name: string | undefined }
+  | { readonly kind: 'nobody'; readonly code: status; readonly reason: string };
+
+/** Which edge the connection is from, by its certificate. */
+function provenEdge(peer: Peer | undefined): Proven {
+  if (peer?.kind === 'open') return { kind: 'edge', name: undefined };
+  if (peer?.kind !== 'certified') {
+    const reason = peer?.kind === 'refused' ? peer.reason : 'an edge needs a certificate';
+    return { kind: 'nobody', code: status.UNAUTHENTICATED, reason };
+  }
+  const identity = readIdentity(peer.subjectAltName);
+  if (identity.kind === 'edge') return identity;
+  const whose = identity.kind === 'none' ? identity.reason : `it is of "${identity.name}", who may administer`;
+  const reason = `the certificate is not of an edge: ${whose}; "meridian certs --edge NAME" makes one`;
+  return { kind: 'nobody', code: status.PERMISSION_DENIED, reason };
 }
 
 /** The service, encoding a message that is sent to many edges for the first of them alone. */

@@ -14,6 +14,7 @@ import type {
   ConnectRequest,
   ConnectResponse,
   CountAnswer,
+  ExplainAnswer,
   Hello,
   SnapshotUpdate,
 } from '../../proto/gen/meridian/v1/edge.ts';
@@ -62,6 +63,7 @@ const REASON_CHARACTERS = 1000;
 export class EdgeStream implements Connection {
   readonly #call: EdgeCall;
   readonly #ports: EdgeStreamPorts;
+  readonly #proven: string | undefined;
   readonly #helloTimer: Timer;
   readonly #questions: EdgeQuestions;
   #phase: 'opening' | 'catching' | 'ready' | 'ended' = 'opening';
@@ -74,10 +76,12 @@ export class EdgeStream implements Connection {
   /** Runs while a message is on its way. */
   #blocked: Timer | undefined;
 
-  constructor(call: EdgeCall, ports: EdgeStreamPorts) {
+  /** `proven`: the edge that the certificate names, which alone may speak; undefined where there are no certificates. */
+  constructor(call: EdgeCall, ports: EdgeStreamPorts, proven: string | undefined) {
     this.#call = call;
     this.#ports = ports;
     this.#questions = new EdgeQuestions(ports.clock, () => this.#pump());
+    this.#proven = proven;
     this.#helloTimer = ports.clock.after(HELLO_MS, () => {
       this.end(status.DEADLINE_EXCEEDED, `no Hello came within ${HELLO_MS} ms`);
     });
@@ -163,7 +167,7 @@ export class EdgeStream implements Connection {
         this.#note({ statistics: message.value.statistics });
         break;
       case 'explainAnswer':
-        this.#questions.explained(message.value);
+        this.#explained(message.value);
         this.#note({});
         break;
       case 'countAnswer':
@@ -183,7 +187,7 @@ export class EdgeStream implements Connection {
 
   #greet(hello: Hello): void {
     this.#helloTimer.cancel();
-    const wrong = refuseHello(hello);
+    const wrong = refuseHello(hello, this.#proven);
     if (wrong) {
       this.end(wrong.code, wrong.reason);
       return;
@@ -236,6 +240,11 @@ export class EdgeStream implements Connection {
     const refused = { version, reason: reason.slice(0, REASON_CHARACTERS) };
     this.#ports.log.warn({ edge: this.#edge, ...refused }, 'edge refused a configuration');
     this.#note({ refused });
+  }
+
+  #explained({ id, explanation }: ExplainAnswer): void {
+    // Whatever it says of who explains, it is this edge.
+    this.#questions.explained({ id, explanation: explanation && { ...explanation, edge: this.#edge } });
   }
 
   #purged(position: PurgePosition | undefined): void {

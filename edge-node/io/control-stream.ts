@@ -7,12 +7,12 @@
 // stream: the Hello and the full report of the next one say it all.
 //
 // A purge is applied, then acknowledged, within one turn of the event loop, so an ACK never precedes the barrier.
-import { type ChannelCredentials, credentials } from '@grpc/grpc-js';
 import { backoff } from '../../infra/runtime/backoff.ts';
 import type { Clock, Timer } from '../../infra/runtime/clock.ts';
 import type { Log } from '../../infra/runtime/log.ts';
 import type { Metrics } from '../../infra/runtime/metrics.ts';
 import type { Random } from '../../infra/runtime/random.ts';
+import type { TlsMaterial } from '../../infra/runtime/tls-files.ts';
 import { canonicalHost } from '../../proto/canonical-url.ts';
 import type {
   ConnectResponse,
@@ -43,8 +43,8 @@ export interface ControlStreamOptions {
   readonly softwareVersion: string;
   /** "host:port" of each replica; at least one. The first dial takes one at random, so that edges spread over them. */
   readonly controlPlanes: readonly string[];
-  /** Plain text when absent. */
-  readonly credentials?: ChannelCredentials;
+  /** The newest certificates, asked for at each dial. Absent: plain text. */
+  readonly tls?: () => TlsMaterial;
 }
 
 export interface ControlStreamPorts {
@@ -72,7 +72,6 @@ type State =
 export class ControlStream {
   readonly #options: ControlStreamOptions;
   readonly #ports: ControlStreamPorts;
-  readonly #credentials: ChannelCredentials;
   #state: State = { kind: 'stopped' };
   #position: PurgePosition | undefined;
   #synced = false;
@@ -94,7 +93,6 @@ export class ControlStream {
     }
     this.#options = options;
     this.#ports = ports;
-    this.#credentials = options.credentials ?? credentials.createInsecure();
     const help = 'Whether the stream to a control plane is open.';
     ports.metrics.gauge('meridian_control_connected', help, () => Number(this.connected));
   }
@@ -149,7 +147,7 @@ export class ControlStream {
     const { controlPlanes, edge, instance, softwareVersion } = this.#options;
     const address = controlPlanes[this.#next % controlPlanes.length] ?? '';
     this.#next = (this.#next + 1) % controlPlanes.length;
-    const link: ControlLink = new ControlLink(address, this.#credentials, {
+    const link: ControlLink = new ControlLink(address, this.#options.tls?.(), {
       onMessage: (message) => this.#receive(link, message),
       onClosed: (end) => this.#closed(link, end),
     });

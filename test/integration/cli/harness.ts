@@ -14,6 +14,15 @@ import type { Io, ProcessPort } from '../../../cli/commands/command.ts';
 import { run } from '../../../cli/main.ts';
 import { systemClock } from '../../../infra/runtime/clock.ts';
 import { seededRandom } from '../../../infra/runtime/random.ts';
+import type {
+  CreateTokenRequest,
+  CreateTokenResponse,
+  ListAuditRequest,
+  ListAuditResponse,
+  ListTokensResponse,
+  RevokeTokenRequest,
+  RevokeTokenResponse,
+} from '../../../proto/gen/meridian/v1/access.ts';
 import {
   type AdminServiceServer,
   AdminServiceService,
@@ -84,6 +93,10 @@ export interface Script {
   drain?: (request: DrainRequest) => readonly Answer<DrainResponse>[];
   history?: (request: HistoryRequest) => Answer<HistoryResponse>;
   explain?: (request: ExplainRequest) => Answer<ExplainResponse>;
+  listAudit?: (request: ListAuditRequest) => Answer<ListAuditResponse>;
+  createToken?: (request: CreateTokenRequest) => Answer<CreateTokenResponse>;
+  listTokens?: () => Answer<ListTokensResponse>;
+  revokeToken?: (request: RevokeTokenRequest) => Answer<RevokeTokenResponse>;
 }
 
 export function failure(code: status, details: string, metadata?: Metadata): Partial<StatusObject> {
@@ -103,6 +116,10 @@ export async function fakeAdmin(t: TestContext, script: Script): Promise<string>
     drain: (call) => stream(call, script.drain?.(call.request) ?? [UNSCRIPTED]),
     history: (call, done) => answer(script.history?.(call.request) ?? UNSCRIPTED, done),
     explain: (call, done) => answer(script.explain?.(call.request) ?? UNSCRIPTED, done),
+    listAudit: (call, done) => answer(script.listAudit?.(call.request) ?? UNSCRIPTED, done),
+    createToken: (call, done) => answer(script.createToken?.(call.request) ?? UNSCRIPTED, done),
+    listTokens: (_call, done) => answer(script.listTokens?.() ?? UNSCRIPTED, done),
+    revokeToken: (call, done) => answer(script.revokeToken?.(call.request) ?? UNSCRIPTED, done),
   };
   const server = new Server();
   server.addService(AdminServiceService, service);

@@ -95,7 +95,17 @@ test('host, key and timeout are passed on', async (t) => {
       return [accepted(1)];
     },
   });
-  const argv = ['purge', 'host', 'Example.com.', '--key', 'k1', '--timeout', '250ms', '--control-plane', address];
+  const argv = [
+    'purge',
+    'host',
+    'Example.com.',
+    '--idempotency-key',
+    'k1',
+    '--timeout',
+    '250ms',
+    '--control-plane',
+    address,
+  ];
   const ended = await meridian(argv);
   assert.deepEqual([ended.code, ended.stdout], [0, 'accepted as purge 1\npurged on 0 of 0 edges\n']);
   assert.deepEqual(request, {
@@ -152,7 +162,7 @@ const MALFORMED: readonly (readonly [readonly string[], RegExp])[] = [
   [['all', 'of', 'it'], /unexpected argument "of"/],
   [['all', '--timeout', '5'], /--timeout: expected a duration such as 5s, found "5"/],
   [['all', '--timeout', '1h'], /--timeout: expected a duration from 10ms to 10m, found "1h"/],
-  [['all', '--key', 'k'.repeat(129)], /--key: expected at most 128 characters/],
+  [['all', '--idempotency-key', 'k'.repeat(129)], /--idempotency-key: expected at most 128 characters/],
   [
     ['all', '--control-plane', 'nowhere'],
     /--control-plane: expected HOST:PORT such as 127\.0\.0\.1:7401, found "nowhere"/,

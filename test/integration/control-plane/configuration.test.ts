@@ -73,6 +73,9 @@ test('some edges try a configuration alone; when the hold is over all get it', a
   const events = await answer.all;
   assert.deepEqual([verdict(events).promoted, verdict(events).version?.revision], [true, revision]);
   assert.deepEqual(outcomes(events), ['first ACKED', 'other ACKED', 'third GONE']);
+  const [end, begin] = (await plane.admin.audit()).records;
+  assert.deepEqual([end?.actor, end?.proof, end?.action, end?.to], ['control-plane', 'trial', 'promote', undefined]);
+  assert.deepEqual([begin?.action, begin?.detail], ['apply', 'first to first: edge third created']);
 });
 
 test('an edge that refuses what it tries brings the former configuration back, with its reason', async (t) => {
@@ -100,6 +103,9 @@ test('an edge that refuses what it tries brings the former configuration back, w
       ['apply', 'none'],
     ],
   );
+  const [record] = (await plane.admin.audit()).records;
+  assert.deepEqual([record?.actor, record?.proof, record?.action], ['control-plane', 'trial', 'rollback']);
+  assert.match(record?.detail ?? '', /refused it: no such thing: edge third deleted$/);
 });
 
 test('an edge whose requests fail while it tries one brings the former configuration back', async (t) => {

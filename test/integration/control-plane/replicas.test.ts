@@ -5,11 +5,14 @@ import { status } from '@grpc/grpc-js';
 import { KEYS, resourceKey } from '../../../control-plane/decide/keys.ts';
 import { openEtcdStore } from '../../../control-plane/io/etcd-store.ts';
 import { systemClock } from '../../../infra/runtime/clock.ts';
+import { Role } from '../../../proto/gen/meridian/v1/access.ts';
 import { HealthStatus } from '../../../proto/gen/meridian/v1/health.ts';
 import type { PurgeTarget } from '../../../proto/gen/meridian/v1/purge.ts';
+import { client, filesIn, materialOf, server } from '../../support/certs.ts';
 import { connectEdge } from '../../support/edge-client.ts';
 import { type Etcd, startEtcd } from '../../support/etcd.ts';
-import { configuration, edgeOf, outcomes, type Plane, startPlane } from '../../support/plane.ts';
+import { Admin, configuration, edgeOf, outcomes, type Plane, startPlane } from '../../support/plane.ts';
+import { tempFolder } from '../../support/temp.ts';
 import { until } from '../../support/until.ts';
 
 let shared: Promise<Etcd | undefined> | undefined;
@@ -197,8 +200,10 @@ test('what is stored can be read with any client of etcd', async (t) => {
   t.after(() => store.close());
   const values = new Map((await store.read('/meridian/')).entries.map(({ key, value }) => [key, JSON.parse(value)]));
   assert.deepEqual(
-    [...values.keys()],
+    [...values.keys()].map((key) => key.replace(/^(\/meridian\/audit)\/\d{16}-[0-9a-f]{12}$/, '$1/TIME-RANDOM')),
     [
+      '/meridian/audit/TIME-RANDOM',
+      '/meridian/audit/TIME-RANDOM',
       '/meridian/epoch',
       '/meridian/head',
       '/meridian/history/0000000000000001',
@@ -212,6 +217,37 @@ test('what is stored can be read with any client of etcd', async (t) => {
   assert.deepEqual(values.get('/meridian/epoch'), { epoch, identity: await store.identity() });
   assert.equal(values.get('/meridian/purges/log/0000000000000001').idempotencyKey, 'deploy-7');
   assert.deepEqual(values.get('/meridian/resources/site/demo').hostnames, ['demo.example']);
+});
+
+test('a token and the audit log are the same at every replica', async (t) => {
+  const etcd = await emptyEtcd(t);
+  if (!etcd) return;
+  const tls = await filesIn(tempFolder(t), server());
+  const options = { store: { kind: 'etcd', endpoints: [etcd.endpoint] }, clock: systemClock, tls } as const;
+  const [a, b] = await Promise.all([startPlane(t, options), startPlane(t, options)]);
+  const root = await materialOf(client('meridian://administer/root'));
+  const [rootAtA, rootAtB] = [new Admin(t, a.adminPort, root), new Admin(t, b.adminPort, root)];
+  const { token, text } = await rootAtA.createToken({ name: 'ci', role: Role.READ, lifetimeMs: 0 });
+  const ciAtB = new Admin(t, b.adminPort, await materialOf(undefined), `Bearer ${text}`);
+  const opens = () =>
+    ciAtB.status().then(
+      () => true,
+      () => false,
+    );
+  await until('the other replica to know the token', opens);
+  await Promise.all([rootAtA.applied(configuration('london')), rootAtB.purge({ targets: [everything] }).all]);
+  await rootAtA.revokeToken(token?.id ?? '');
+  await until('the other replica to shut it out', async () => !(await opens()));
+  const actions = async (admin: Admin) =>
+    (await admin.audit()).records.map(({ revision, action }) => `${revision} ${action}`);
+  const atA = await actions(rootAtA);
+  assert.deepEqual(await actions(rootAtB), atA);
+  assert.deepEqual(atA.map((line) => line.split(' ')[1]).toSorted(), [
+    'apply',
+    'create-token',
+    'purge',
+    'revoke-token',
+  ]);
 });
 
 test('while etcd is down edges keep their streams and changes are refused; then it goes on by itself', async (t) => {

@@ -101,9 +101,16 @@ async function open(t: TestContext) {
   return { clock, wire, ports, state, writer: new Writer(wire.store, state, clock) };
 }
 
+const AUTHOR = {
+  caller: { name: 'test', role: 'purge', proof: 'certificate', peer: '' },
+  note: () => ({ action: 'purge', detail: 'all' }),
+} as const;
+
 const appendPurge = (writer: Writer, idempotencyKey: string) =>
-  writer.write((world) =>
-    planPurge(world.purges, { targets: [{ target: { $case: 'all', value: {} } }], soft: false, idempotencyKey }, 0),
+  writer.write(
+    (world) =>
+      planPurge(world.purges, { targets: [{ target: { $case: 'all', value: {} } }], soft: false, idempotencyKey }, 0),
+    AUTHOR,
   );
 
 test('an empty store is given its first epoch, which stays', async (t) => {
@@ -238,7 +245,7 @@ test('a writer that another is faster than plans again from the new world', asyn
       { targets: [{ target: { $case: 'all', value: {} } }], soft: false, idempotencyKey: 'own' },
       0,
     );
-  });
+  }, AUTHOR);
   for (let i = 0; i < 20; i += 1) await new Promise(setImmediate);
   assert.equal(plans, 1);
   wire.release();
