@@ -90,14 +90,17 @@ export class Node {
     return client;
   }
 
-  /** A client of thread `thread`: the system deals connections out, so it takes as many as it takes. */
+  /** A client of thread `thread`: the system deals connections out, and a thread may just be starting, so it takes what it takes. */
   async clientOf(thread: number): Promise<RawClient> {
-    for (let i = 0; i < 100; i += 1) {
+    let found: RawClient | undefined;
+    await until(`a connection to come to thread ${thread}`, async () => {
       const client = await this.client();
-      if ((await this.threadOf(client.socket.localPort ?? 0)) === thread) return client;
-      client.destroy();
-    }
-    throw new Error(`none of 100 connections came to thread ${thread}`);
+      if ((await this.threadOf(client.socket.localPort ?? 0)) === thread) found = client;
+      else client.destroy();
+      return found !== undefined;
+    });
+    if (!found) throw new Error(`no connection came to thread ${thread}`);
+    return found;
   }
 
   /** Which thread accepted the connection of a client, by the client's port. */
