@@ -43,8 +43,20 @@ export interface Store {
   commit(transaction: Transaction): Promise<CommitResult>;
   /** Batches of revision `fromRevision` and later, to the last. `onLost` when the store no longer remembers that far back. */
   watch(prefix: string, fromRevision: number, handlers: WatchHandlers): Watch;
+  /** Begins a session. Undefined where the store has room for one process, so that nobody else would see its keys. */
+  readonly session: ((ttlMs: number) => Promise<Session>) | undefined;
   /** Ends the watches without a call to their handlers. Afterwards everything else rejects. */
   close(): Promise<void>;
+}
+
+/** Keys that vanish some time after the process that wrote them. */
+export interface Session {
+  /** Writes all in one transaction, to vanish with the session. Returns its revision. Rejects with a StoreError. */
+  put(entries: readonly { readonly key: string; readonly value: string }[]): Promise<number>;
+  /** Puts the end off by the time to live. False: it is over, and the keys are gone. Rejects with a StoreError. */
+  keepAlive(): Promise<boolean>;
+  /** Deletes the keys now. Never rejects. */
+  end(): Promise<void>;
 }
 
 export type StoreErrorKind =

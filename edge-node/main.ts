@@ -9,6 +9,7 @@ import { Lifecycle } from '../infra/runtime/lifecycle.ts';
 import type { Log } from '../infra/runtime/log.ts';
 import { Metrics } from '../infra/runtime/metrics.ts';
 import type { Random } from '../infra/runtime/random.ts';
+import { type TlsFiles, TlsSource } from '../infra/runtime/tls-files.ts';
 import { Snapshot } from '../proto/gen/meridian/v1/resources.ts';
 import { formatVersion } from '../proto/version.ts';
 import { compileSnapshot } from './decide/compile.ts';
@@ -51,6 +52,8 @@ export interface EdgeOptions {
   readonly name: string;
   /** "host:port" of each control plane; may be empty when `snapshot` is given. */
   readonly control: readonly string[];
+  /** Certificates for them; absent: plain text. */
+  readonly controlTls?: TlsFiles & { readonly pair: object };
   /** "host:port" for clients, and for `/healthz`, `/readyz`, `/metrics`. Port 0: any free one. */
   readonly listen: string;
   readonly adminListen: string;
@@ -198,6 +201,8 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
         serving = { snapshot: compiled, isTrusted, order: new OriginOrder() };
         geo.setOwn(compiled.location);
         prober.setPools(snapshot.pools);
+        // Before the memory of its pools is written for the first time.
+        health.setDrained(snapshot.drained);
         next.use();
         await commit();
       };
@@ -211,6 +216,8 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
     const sweeper = new Sweeper(cache, barrier, clock);
     lifecycle.onStop('sweeper', () => sweeper.stop());
     const locate = (ip: string) => geo.locate(ip);
+    const controlCertificates = await openControlTls(options);
+    if (controlCertificates) lifecycle.onStop('control certificates', () => controlCertificates.stop());
     control = options.snapshot
       ? undefined
       : new ControlStream(
@@ -219,6 +226,7 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
             instance: randomUUID(),
             softwareVersion: SOFTWARE_VERSION,
             controlPlanes: options.control,
+            ...(controlCertificates && { tls: () => controlCertificates.current }),
           },
           {
             clock,
@@ -237,6 +245,7 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
             statistics: () => ledger.statistics(cache),
             explain: (question) =>
               explain(question, { edge: name, clock, serving: () => serving, locate, cache, barrier, health }),
+            count: (targets) => sweeper.count(targets),
           },
         );
     addGauges(metrics, { cache, connections, doors, snapshot: () => serving?.snapshot });
@@ -319,4 +328,18 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
       }
     }
   }
+}
+
+async function openControlTls({ name, controlTls, clock, log }: EdgeOptions): Promise<TlsSource | undefined> {
+  if (!controlTls) return undefined;
+  const source = await TlsSource.open(controlTls, clock, log);
+  const { subjectAltName = 'no name' } = source.current;
+  if (!subjectAltName.split(', ').includes(`URI:meridian://edge/${name}`)) {
+    source.stop();
+    throw new Error(
+      `${controlTls.pair.cert} is not for the edge "${name}" but for ${subjectAltName}: expected URI:meridian://edge/${name}, ` +
+        `as "meridian certs --edge ${name}" makes it`,
+    );
+  }
+  return source;
 }

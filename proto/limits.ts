@@ -18,6 +18,20 @@ export const LIMITS = {
   idempotencyKeyLength: 128,
   /** Purges kept in the log; an edge that missed more drops all it holds. */
   purgeLog: 10_000,
+  /** Former configurations that can be put back. */
+  history: 128,
+  /** Edges that try a configuration first. */
+  canaryEdges: 100,
+  canaryHoldMs: { min: 1_000, max: 86_400_000 },
+  /** Segments of a prefix that is purged. */
+  prefixSegments: 32,
+  /** Characters of a tag. */
+  tagLength: 256,
+  /** Records of who changed what; older ones go. */
+  auditLog: 5_000,
+  /** Records in one answer. */
+  auditRecords: 1_000,
+  tokens: 1_000,
   /** gRPC messages, bytes, either way. */
   messageBytes: 16 * 1024 * 1024,
   intervalMs: { min: 100, max: 3_600_000 },

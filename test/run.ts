@@ -8,7 +8,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { INSTALL_ETCD, onPath } from '../cli/stack/etcd.ts';
+import { onPath } from '../cli/stack/etcd.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const EVERYTHING = ['test/rules', 'test/unit', 'test/integration', 'test/stack/up.test.ts'];
@@ -16,15 +16,19 @@ const EVERYTHING = ['test/rules', 'test/unit', 'test/integration', 'test/stack/u
 const CONCURRENCY = 2;
 /** No file takes nearly as long, milliseconds: what hangs fails. */
 const TIMEOUT_MS = 180_000;
+/** Debian's packages, and the program of each that tests run. */
+const PACKAGES = { 'etcd-server': 'etcd', 'etcd-client': 'etcdctl' };
 
 function main(args: readonly string[]): number {
-  if (!hasEtcd() && !installEtcd()) {
+  if (missingPackages().length > 0 && !installEtcd()) {
     if (!['', '0', 'false'].includes(process.env.CI ?? '')) {
-      console.error('etcd is not on the PATH and could not be installed; in CI no test may be left out');
+      console.error(
+        'etcd and etcdctl are not both on the PATH and could not be installed; in CI no test may be left out',
+      );
       return 1;
     }
     console.error(
-      `etcd is not on the PATH: the tests of the etcd store will be skipped. To run them, ${INSTALL_ETCD}.`,
+      `Without etcd and etcdctl on the PATH the tests that need them will be skipped. To run them, install both (Debian and Ubuntu: apt-get install ${Object.keys(PACKAGES).join(' ')}; macOS: brew install etcd).`,
     );
   }
   const options = args.filter((arg) => arg.startsWith('-'));
@@ -54,20 +58,24 @@ function glob(given: string): string {
   return isFolder ? `${given.replace(/\/+$/, '')}/**/*.test.ts` : given;
 }
 
-function hasEtcd(): boolean {
-  return onPath('etcd', process.env.PATH);
+/** Of Debian, for programs that are not there. */
+function missingPackages(): readonly string[] {
+  return Object.entries(PACKAGES).flatMap(([name, program]) => (onPath(program, process.env.PATH) ? [] : [name]));
 }
 
 /** From Debian's packages, where this process may do that. */
 function installEtcd(): boolean {
   if (process.getuid?.() !== 0 || !existsSync('/etc/debian_version')) return false;
-  console.error('etcd is not on the PATH: installing the package etcd-server');
+  const packages = missingPackages();
+  console.error(`installing ${packages.join(' and ')}, which some tests need`);
   const apt = (...args: string[]) =>
     spawnSync('apt-get', ['-qq', ...args], {
       stdio: ['ignore', 'ignore', 'inherit'],
       env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
     }).status === 0;
-  return apt('update') && apt('install', '-y', '--no-install-recommends', 'etcd-server') && hasEtcd();
+  return (
+    apt('update') && apt('install', '-y', '--no-install-recommends', ...packages) && missingPackages().length === 0
+  );
 }
 
 process.exitCode = main(process.argv.slice(2));

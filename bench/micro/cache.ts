@@ -58,7 +58,7 @@ const quiet = new PurgeBarrier();
 const busy = new PurgeBarrier();
 for (let i = 0; i < 50_000; i += 1) {
   const url = { $case: 'url', value: { host: 'example.com', path: `/purged/${i}` } } as const;
-  busy.apply({ sequence: i + 1, targets: [{ target: url }] });
+  busy.apply({ sequence: i + 1, targets: [{ target: url }], soft: false });
 }
 const key = (i: number) => keys[i % ENTRIES] ?? '';
 const name = cacheName('bench');

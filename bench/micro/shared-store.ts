@@ -188,7 +188,7 @@ const [quietPlain, quietShared] = [new PurgeBarrier(), new SharedBarrier(allocat
 const [busyPlain, busyShared] = [new PurgeBarrier(), new SharedBarrier(allocateSharedBarrier(HASH_KEY))];
 for (let i = 0; i < 50_000; i += 1) {
   const target = { $case: 'url', value: { host: 'www.example.com', path: `/purged/${i}` } } as const;
-  for (const barrier of [busyPlain, busyShared]) barrier.apply({ sequence: i + 1, targets: [{ target }] });
+  for (const barrier of [busyPlain, busyShared]) barrier.apply({ sequence: i + 1, targets: [{ target }], soft: false });
 }
 const asks = (barrier: Barrier) => (i: number) => {
   const { host, purgeTarget } = entries[i % 1000] ?? content;

@@ -65,7 +65,8 @@ function parseTyped(options: Readonly<Record<string, Option>>, argv: readonly st
     const [, name = ''] = /'(-[^' ]*)/.exec(error.message) ?? [];
     if (error.code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION') {
       const known = Object.keys(options).map((option) => `--${option}`);
-      throw new UsageError(`unknown option ${clip(name)}${didYouMean(name, known)}`);
+      // A single letter is near to everything short.
+      throw new UsageError(`unknown option ${clip(name)}${name.startsWith('--') ? didYouMean(name, known) : ''}`);
     }
     if (error.code === 'ERR_PARSE_ARGS_INVALID_OPTION_VALUE') {
       const [sentence = ''] = error.message.split('\n');

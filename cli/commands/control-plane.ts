@@ -6,6 +6,7 @@ import { loadConfig } from '../config/load.ts';
 import { describeProblems } from './apply.ts';
 import { type Arguments, type Command, EXIT, Failure, UsageError } from './command.ts';
 import { LOG_LEVELS, LOG_OPTION, serve } from './serve.ts';
+import { tlsFilesWithPair, tlsOptions } from './tls.ts';
 import { choiceOption, endpoint, given, noMore } from './values.ts';
 
 export const command: Command = {
@@ -65,10 +66,11 @@ export const command: Command = {
       env: 'MERIDIAN_BOOTSTRAP',
       doc: 'A configuration file that is applied when the store is empty, and ignored otherwise.',
     },
+    ...tlsOptions('MERIDIAN_', 'edges and those who administer', 'Certificate that edges and this command are shown'),
     insecure: {
       type: 'boolean',
       env: 'MERIDIAN_INSECURE',
-      doc: 'Listen beyond loopback although nothing on these ports is encrypted or authenticated.',
+      doc: 'Listen beyond loopback although nothing on these ports is encrypted or authenticated, without certificates.',
     },
     'log-level': LOG_OPTION,
   },
@@ -77,6 +79,10 @@ export const command: Command = {
     {
       line: 'meridian control-plane --store etcd --etcd http://10.0.0.1:2379,http://10.0.0.2:2379',
       doc: 'A replica over etcd.',
+    },
+    {
+      line: 'meridian control-plane --listen 0.0.0.0:7400 --ca ca.crt --cert tls.crt --key tls.key',
+      doc: 'For edges elsewhere, with certificates as "meridian certs" makes them.',
     },
   ],
 
@@ -89,6 +95,8 @@ export const command: Command = {
     const edgeListen = listen('listen');
     const adminListen = listen('admin-listen');
     const insecure = args.flag('insecure');
+    const tls = tlsFilesWithPair(args);
+    if (insecure && tls) throw new UsageError(`${args.label('insecure')} is for a control plane without certificates`);
     const file = args.text('bootstrap');
     const bootstrap = file === undefined ? undefined : await loadConfig([file], { complete: true, stdin: io.stdin });
     if (bootstrap?.kind === 'problems') {
@@ -104,6 +112,7 @@ export const command: Command = {
         adminListen,
         ...(httpListen !== undefined && { httpListen }),
         ...(bootstrap && { bootstrap: bootstrap.resources }),
+        ...(tls && { tls }),
         insecure,
         log,
         clock: io.clock,

@@ -6,6 +6,7 @@ import { describeProblems } from './apply.ts';
 import { type Arguments, type Command, EXIT, Failure, type Io, UsageError } from './command.ts';
 import { makeFolder } from './control-plane.ts';
 import { LOG_LEVELS, LOG_OPTION, serve } from './serve.ts';
+import { tlsFilesWithPair, tlsOptions } from './tls.ts';
 import { choiceOption, countOption, endpoint, given, noMore, sizeOption } from './values.ts';
 
 const CONNECTIONS = { min: 1, max: 10_000_000 };
@@ -34,6 +35,7 @@ export const command: Command = {
       env: 'MERIDIAN_CONTROL',
       doc: 'Control planes to connect to, separated by commas; any one will do.',
     },
+    ...tlsOptions('MERIDIAN_', 'control planes', 'Certificate of this edge for control planes, meridian://edge/NAME'),
     listen: {
       type: 'string',
       value: 'HOST:PORT',
@@ -154,7 +156,8 @@ export const command: Command = {
             .map((text) => endpoint(args, 'control', text, 'dial'))
         : [];
     const listen = endpoint(args, 'listen', given(args, 'listen'), 'listen');
-    const tls = tlsOptions(args);
+    const https = httpsOptions(args);
+    const controlTls = tlsFilesWithPair(args);
     const adminListen = endpoint(args, 'admin-listen', given(args, 'admin-listen'), 'listen');
     const cacheBytes = sizeOption(args, 'cache-bytes');
     const threads = args.text('threads') === undefined ? undefined : countOption(args, 'threads', { min: 1, max: 256 });
@@ -182,7 +185,8 @@ export const command: Command = {
         control,
         listen,
         adminListen,
-        ...(tls && { tls }),
+        ...(controlTls && { controlTls }),
+        ...(https && { tls: https }),
         dataDir,
         ...(geoFiles.length > 0 && { geoFiles }),
         cacheBytes,
@@ -192,7 +196,7 @@ export const command: Command = {
         inherited: io.env[INHERITED],
         tied: io.process.send && 'it was started by another process, which would start it again (meridian up)',
         accessLog: given(args, 'access-log'),
-        ...(config && { snapshot: { version: { epoch: 0, revision: 0 }, ...config.resources } }),
+        ...(config && { snapshot: { version: { epoch: 0, revision: 0 }, ...config.resources, drained: [] } }),
         log,
         clock: io.clock,
         random: io.random,
@@ -214,7 +218,7 @@ function thisCommand(io: Io): { program: string; args: string[]; cwd: string; en
   return { program: process.execPath, args, cwd: process.cwd(), env: Object.fromEntries(env) };
 }
 
-function tlsOptions(args: Arguments): { listen: string; certificates: string } | undefined {
+function httpsOptions(args: Arguments): { listen: string; certificates: string } | undefined {
   const listen = args.text('tls-listen');
   const certificates = args.text('certificates');
   if (listen !== undefined && certificates !== undefined) {

@@ -5,7 +5,7 @@ import { printJson } from '../output/outcomes.ts';
 import { clip } from '../output/text.ts';
 import { CLIENT_OPTIONS, withAdmin } from './client.ts';
 import { type Command, EXIT, Failure } from './command.ts';
-import { noMore, unknownWord } from './values.ts';
+import { noMore, unknownWord, versionOption } from './values.ts';
 
 const KINDS = ['site', 'pool', 'edge'] as const;
 
@@ -18,9 +18,13 @@ export const command: Command = {
       'defaults as well.',
     'With --json: one document of the same structure, with "version" beside sites, pools and edges.',
   ],
-  options: CLIENT_OPTIONS,
+  options: {
+    version: { type: 'string', value: 'VERSION', doc: 'As it was at this version; "meridian history" lists them.' },
+    ...CLIENT_OPTIONS,
+  },
   examples: [
     { line: 'meridian get > meridian.yaml', doc: 'Everything, to edit and apply again.' },
+    { line: 'meridian get --version 1763953845123.42', doc: 'Everything, as it was.' },
     { line: 'meridian get pool cities', doc: 'One pool.' },
   ],
 
@@ -30,7 +34,7 @@ export const command: Command = {
     const kind = KINDS.find((known) => word === known || word === `${known}s`);
     if (word !== undefined && kind === undefined) throw unknownWord('kind of resource', word, KINDS);
     return withAdmin(args, io, async (admin) => {
-      const { snapshot } = await admin.get({ kind: kind ?? '', name });
+      const { snapshot } = await admin.get({ kind: kind ?? '', name, version: versionOption(args, 'version') });
       const { sites = [], pools = [], edges = [], version } = snapshot ?? {};
       if (name !== '' && sites.length + pools.length + edges.length === 0) {
         throw new Failure(`there is no ${kind} "${clip(name)}"; "meridian get ${kind}" prints those that there are`);

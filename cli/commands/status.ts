@@ -39,7 +39,7 @@ const overview: View = {
       `version  ${formatVersion(status.version)} (store: ${printable(status.store)})\n` +
       `purges   ${count(status.purgePosition?.sequence ?? 0, 'purge')} so far\n` +
       `edges    ${connected} of ${status.edges.length} connected, ${current} up to date\n` +
-      `origins  ${up} of ${status.origins.length} up\n\n` +
+      `origins  ${up} of ${status.origins.length} up${drainedWords(status)}\n${trialWords(status)}\n` +
       `${edges.text(status, styles)}\n${origins.text(status, styles)}`
     );
   },
@@ -47,10 +47,30 @@ const overview: View = {
     version: formatVersion(status.version),
     store: status.store,
     purgePosition: status.purgePosition ?? null,
+    canary: status.canary
+      ? {
+          version: formatVersion(status.canary.version),
+          former: formatVersion(status.canary.former),
+          edges: status.canary.edges,
+          holdMs: status.canary.holdMs,
+        }
+      : null,
+    drained: status.drained.map(({ pool, origin }) => `${pool}/${origin}`),
     ...edges.plain(status),
     ...origins.plain(status),
   }),
 };
+
+function drainedWords({ drained }: StatusResponse): string {
+  if (drained.length === 0) return '';
+  return `; drained: ${printable(drained.map(({ pool, origin }) => `${pool}/${origin}`).join(', '))}`;
+}
+
+function trialWords({ canary }: StatusResponse): string {
+  if (!canary) return '';
+  const former = formatVersion(canary.former);
+  return `trial    ${printable(canary.edges.join(', '))} alone serve the version; the others ${former}\n`;
+}
 
 function statusCommand(view: View, parts: Pick<Command, 'name' | 'summary' | 'description' | 'examples'>): Command {
   return {
@@ -72,7 +92,7 @@ const EDGE_STATES =
   'not apply the version and goes on with its former one), gone (not connected).';
 
 const EDGE_JSON =
-  '{"name", "state", "connected", "version", "refusedReason", "purgePosition", "statistics", "lastSeenMsAgo"}';
+  '{"name", "state", "connected", "version", "refusedReason", "purgePosition", "statistics", "lastSeenMsAgo", "elsewhere"}';
 const ORIGIN_JSON = '{"pool", "origin", "health":"up|down|unknown", "edgesUp", "edgesDown"}';
 
 export const statusView: Command = statusCommand(overview, {
@@ -80,7 +100,7 @@ export const statusView: Command = statusCommand(overview, {
   summary: 'Show the version, the edges and the origins at a glance',
   description: [
     EDGE_STATES,
-    'With --json: {"version", "store", "purgePosition", "edges":[...], "origins":[...]}, the lists as "edges --json" and ' +
+    'With --json: {"version", "store", "purgePosition", "canary", "drained":[POOL/ORIGIN..], "edges":[...], "origins":[...]}, the lists as "edges --json" and ' +
       '"origins --json" have them.',
   ],
   examples: [{ line: 'meridian status', doc: 'How is everything?' }],

@@ -6,8 +6,8 @@ import { parseDuration } from '../config/duration.ts';
 import { printable } from '../output/text.ts';
 import { spawnChild } from '../stack/child.ts';
 import { INSTALL_ETCD, onPath } from '../stack/etcd.ts';
-import { HOST, type Layout, layOut, PORT_BASE, portsOf } from '../stack/layout.ts';
-import { logFolder, type StackOptions, startStack, wipe } from '../stack/local-stack.ts';
+import { HOST, layOut, PORT_BASE, portsOf } from '../stack/layout.ts';
+import { ADMINISTRATOR, logFolder, type StackOptions, startStack, tlsFlags, wipe } from '../stack/local-stack.ts';
 import { takeLock } from '../stack/lock.ts';
 import { takenPorts } from '../stack/ports.ts';
 import { describeStack } from '../stack/report.ts';
@@ -39,6 +39,10 @@ export const command: Command = {
       doc: 'Where the control plane keeps its state: embedded (a file) or etcd (started too, unless --etcd is given).',
     },
     etcd: { type: 'string', value: 'URL', doc: 'An etcd that runs already, such as http://127.0.0.1:2379.' },
+    tls: {
+      type: 'boolean',
+      doc: 'Make certificates in the data directory, and use them between the control plane, the edges and this command.',
+    },
     'port-base': {
       type: 'string',
       value: 'PORT',
@@ -60,7 +64,7 @@ export const command: Command = {
   async run(args, io) {
     noMore(args.positionals);
     const directory = given(args, 'data');
-    const options = { layout: layOut(portBase(args)), directory, store: storeOf(args) };
+    const options = { layout: layOut(portBase(args)), directory, tls: args.flag('tls'), store: storeOf(args) };
     const restartAfterMs = restartAfter(args);
     if (options.store.kind === 'own-etcd' && !onPath('etcd', io.env.PATH)) {
       throw new Failure(
@@ -172,7 +176,7 @@ function describe(options: StackOptions, supervisor: Supervisor, restartAfterMs:
     layout,
     pid: (name) => supervisor.pid(name),
     command: commandFromHere(),
-    controlFlag: controlFlag(layout),
+    controlFlag: controlFlag(options),
     store: store.kind === 'embedded' ? 'embedded store' : 'etcd',
     logs: logFolder(directory),
     restartAfterMs,
@@ -185,7 +189,8 @@ function commandFromHere(): string {
   return relative.startsWith('..') ? program : `./${relative}`;
 }
 
-function controlFlag({ control }: Layout): string {
-  const address = `${HOST}:${control.adminPort}`;
-  return address === CLIENT_OPTIONS['control-plane'].default ? '' : ` --control-plane ${address}`;
+function controlFlag(options: StackOptions): string {
+  const address = `${HOST}:${options.layout.control.adminPort}`;
+  const where = address === CLIENT_OPTIONS['control-plane'].default ? [] : ['--control-plane', address];
+  return [...where, ...tlsFlags(options, ADMINISTRATOR)].map((word) => ` ${word}`).join('');
 }

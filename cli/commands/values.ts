@@ -1,7 +1,9 @@
 // Values of options: text -> what is meant, or a UsageError that names the option, what it expects and what it found.
+import type { Version } from '../../proto/gen/meridian/v1/resources.ts';
 import { LIMITS } from '../../proto/limits.ts';
 import { formatDuration, parseDuration, parseSize } from '../config/duration.ts';
 import type { Bounds } from '../config/types.ts';
+import { parseVersion } from '../output/changes.ts';
 import { didYouMean } from '../output/suggest.ts';
 import { clip } from '../output/text.ts';
 import { type Arguments, UsageError } from './command.ts';
@@ -61,6 +63,23 @@ export function choiceOption<T extends string>(args: Arguments, name: string, ch
   const choice = choices.find((candidate) => candidate === text);
   if (choice === undefined) throw refuse(args, name, `one of ${choices.join(', ')}`, text);
   return choice;
+}
+
+/** `1763953845123.42`; undefined when the option is not given. */
+export function versionOption(args: Arguments, name: string): Version | undefined {
+  const text = args.text(name);
+  if (text === undefined) return undefined;
+  const version = parseVersion(text);
+  if (!version) throw refuse(args, name, 'a version such as 1763953845123.42', text);
+  return version;
+}
+
+/** A version among the positional arguments. */
+export function versionArgument(text: string | undefined): Version {
+  const version = text === undefined ? undefined : parseVersion(text);
+  if (version) return version;
+  const found = text === undefined ? '' : `, found "${clip(text)}"`;
+  throw new UsageError(`expected a version such as 1763953845123.42, as "meridian history" prints them${found}`);
 }
 
 /** No positional arguments but those that the command has taken. */

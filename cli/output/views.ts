@@ -28,7 +28,9 @@ export function edgeState(edge: EdgeStatus, status: StatusResponse): EdgeState {
   }
   if (edge.refusedReason !== '') return { word: 'refused', detail: edge.refusedReason };
   const late: string[] = [];
-  if (compareVersions(edge.applied, status.version) < 0) late.push('configuration');
+  const { canary } = status;
+  const wanted = canary && !canary.edges.includes(edge.name) ? canary.former : status.version;
+  if (compareVersions(edge.applied, wanted) < 0) late.push('configuration');
   if (comparePositions(edge.purgePosition, status.purgePosition) < 0) late.push('purges');
   if (late.length > 0) return { word: 'behind', detail: `has not confirmed: ${late.join(', ')}` };
   return { word: 'current', detail: '' };
@@ -80,6 +82,7 @@ export function plainEdge(edge: EdgeStatus, status: StatusResponse): object {
     purgePosition: edge.purgePosition ?? null,
     statistics: edge.statistics ?? null,
     lastSeenMsAgo: edge.lastSeenMsAgo,
+    elsewhere: edge.elsewhere,
   };
 }
 

@@ -6,10 +6,11 @@ import { fileURLToPath } from 'node:url';
 import { sleep } from '../../infra/runtime/clock.ts';
 import type { StatusResponse } from '../../proto/gen/meridian/v1/admin.ts';
 import { HealthStatus } from '../../proto/gen/meridian/v1/health.ts';
+import { clientHolder, controlPlaneHolder, edgeHolder, LOCAL_HOSTS } from '../certs/holders.ts';
 import { command as applyCommand } from '../commands/apply.ts';
 import { parseArguments } from '../commands/arguments.ts';
 import { CLIENT_OPTIONS, withAdmin } from '../commands/client.ts';
-import type { Io } from '../commands/command.ts';
+import { Failure, type Io } from '../commands/command.ts';
 import type { ChildSpec } from './child.ts';
 import { localConfiguration } from './config.ts';
 import { etcdArguments, etcdEndpoint } from './etcd.ts';
@@ -20,12 +21,14 @@ export interface StackOptions {
   readonly layout: Layout;
   /** Holds everything that the stack writes. */
   readonly directory: string;
+  /** Certificates at both ends of every connection to the control plane. */
+  readonly tls: boolean;
   readonly store: { readonly kind: 'embedded' | 'own-etcd' } | { readonly kind: 'etcd'; readonly endpoint: string };
 }
 
 const MAIN = fileURLToPath(new URL('../main.ts', import.meta.url));
 /** Everything that `--fresh` removes: what a stack writes, and nothing else that may lie in the directory. */
-const WRITTEN = ['control-plane', 'edges', 'etcd', 'logs', 'local.yaml'];
+const WRITTEN = ['certs', 'control-plane', 'edges', 'etcd', 'logs', 'local.yaml'];
 const HEALTHY_MS = 10_000;
 const POLL_MS = 50;
 
@@ -58,6 +61,7 @@ export async function startStack(options: StackOptions, supervisor: Supervisor, 
     return full;
   };
 
+  if (options.tls) await makeCertificates(options, io);
   if (store.kind === 'own-etcd') await supervisor.start([child('etcd', etcdArguments(layout, folder('etcd')))]);
   const etcd = store.kind === 'etcd' ? store.endpoint : etcdEndpoint(layout);
   await supervisor.start([
@@ -65,6 +69,7 @@ export async function startStack(options: StackOptions, supervisor: Supervisor, 
       'control-plane',
       ...['control-plane', '--listen', `${HOST}:${control.edgePort}`],
       ...['--admin-listen', adminAddress(layout), '--http-listen', `${HOST}:${control.httpPort}`],
+      ...tlsFlags(options, 'control-plane'),
       ...(store.kind === 'embedded'
         ? ['--store', 'embedded', '--data', folder('control-plane')]
         : ['--store', 'etcd', '--etcd', etcd]),
@@ -82,27 +87,56 @@ export async function startStack(options: StackOptions, supervisor: Supervisor, 
         ...['--control', `${HOST}:${control.edgePort}`, '--data', folder('edges', name)],
         // A demonstration: several edges on one machine.
         ...['--threads', '1'],
+        ...tlsFlags(options, `edge-${name}`),
       ),
     ),
   ]);
-  return untilWell(layout, io);
+  return untilWell(options, io);
+}
+
+/** What a holder of certificates is started with; nothing without TLS. */
+export function tlsFlags({ tls, directory }: StackOptions, holder: string): string[] {
+  const file = (name: string): string => path.join(directory, 'certs', holder, name);
+  return tls ? ['--ca', file('ca.crt'), '--cert', file('tls.crt'), '--key', file('tls.key')] : [];
+}
+
+/** Of whoever administers the local stack. */
+export const ADMINISTRATOR = 'client-admin';
+
+async function makeCertificates({ layout, directory }: StackOptions, io: Io): Promise<void> {
+  const folder = await import('../certs/folder.ts');
+  const wanted = [
+    controlPlaneHolder(LOCAL_HOSTS, false),
+    ...layout.edges.map(({ name }) => edgeHolder(name, false)),
+    clientHolder('admin', 'administer', false),
+  ];
+  const options = { now: io.clock.now(), days: 365, force: false };
+  try {
+    await folder.makeCertificates(path.join(directory, 'certs'), wanted, options);
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    throw new Failure(`${error.message} (meridian certs --dir ${path.join(directory, 'certs')}, or --fresh)`, {
+      cause: error,
+    });
+  }
 }
 
 /**
  * Applies the layout's configuration where the store has none yet, or the one of another layout. What an operator applied
  * since then stays.
  */
-async function applyConfiguration({ layout, directory }: StackOptions, io: Io): Promise<void> {
+async function applyConfiguration(options: StackOptions, io: Io): Promise<void> {
+  const { layout, directory } = options;
   const file = path.join(directory, 'local.yaml');
   const wanted = localConfiguration(layout);
-  const snapshot = await admin(layout, io, (client) => client.get({ kind: '', name: '' }));
+  const snapshot = await admin(options, io, (client) => client.get({ kind: '', name: '', version: undefined }));
   const isEmpty = !snapshot.snapshot?.sites.length && !snapshot.snapshot?.edges.length;
   const former = readIfThere(file);
   if (!isEmpty && former === wanted) return;
   const next = `${file}.new`;
   writeFileSync(next, wanted);
-  const args = parseArguments(applyCommand, ['-f', next, '--control-plane', adminAddress(layout)], {});
-  await applyCommand.run(args, { ...io, stdout: { write: () => undefined } });
+  const args = parseArguments(applyCommand, ['-f', next, ...adminFlags(options)], {});
+  await applyCommand.run(args, { ...io, env: {}, stdout: { write: () => undefined } });
   renameSync(next, file);
   if (!isEmpty) io.stderr.write(`the layout is another than before: ${file} is applied anew\n`);
 }
@@ -115,10 +149,10 @@ function readIfThere(file: string): string | undefined {
   }
 }
 
-async function untilWell(layout: Layout, io: Io): Promise<StartResult> {
+async function untilWell(options: StackOptions, io: Io): Promise<StartResult> {
   const deadline = io.clock.monotonic() + HEALTHY_MS;
   for (;;) {
-    const detail = ailment(await admin(layout, io, (client) => client.status()));
+    const detail = ailment(await admin(options, io, (client) => client.status()));
     if (detail === undefined) return { kind: 'well' };
     if (io.clock.monotonic() >= deadline) return { kind: 'unwell', detail };
     await sleep(io.clock, POLL_MS);
@@ -140,7 +174,12 @@ function adminAddress(layout: Layout): string {
   return `${HOST}:${layout.control.adminPort}`;
 }
 
-function admin<T>(layout: Layout, io: Io, use: Parameters<typeof withAdmin<T>>[2]): Promise<T> {
-  const args = parseArguments({ options: CLIENT_OPTIONS }, ['--control-plane', adminAddress(layout)], {});
-  return withAdmin(args, io, use);
+function adminFlags(options: StackOptions): string[] {
+  return ['--control-plane', adminAddress(options.layout), ...tlsFlags(options, ADMINISTRATOR)];
+}
+
+function admin<T>(options: StackOptions, io: Io, use: Parameters<typeof withAdmin<T>>[2]): Promise<T> {
+  // Without the environment: a token or an address there is for another control plane.
+  const args = parseArguments({ options: CLIENT_OPTIONS }, adminFlags(options), {});
+  return withAdmin(args, { ...io, env: {} }, use);
 }

@@ -4,7 +4,8 @@
 //   waiting, away -> acked | refused
 //   when time is up: waiting -> late, away -> gone
 //
-// An edge that is away when the wait begins is gone at once: nobody knows whether it will come back at all.
+// An edge that is away when the wait begins is gone at once: nobody knows whether it will come back at all. With other replicas
+// it has a moment (`endAway`), since it may have gone over to one of them, which has yet to say so.
 import type { PurgePosition } from '../../proto/gen/meridian/v1/purge.ts';
 import type { Version } from '../../proto/gen/meridian/v1/resources.ts';
 import { comparePositions, compareVersions } from '../../proto/version.ts';
@@ -33,22 +34,29 @@ export interface Wait {
   readonly pending: Map<string, boolean>;
 }
 
-/** `edges`: all that are declared; `undefined` for one that never connected. Returns what is known at once. */
-export function beginWait(goal: Goal, edges: Iterable<readonly [string, Standing | undefined]>): [Wait, Outcome[]] {
+/**
+ * `edges`: all that are declared; `undefined` for one that never connected. Returns what is known at once. `patient`: those that
+ * are away are waited for, until `endAway`.
+ */
+export function beginWait(
+  goal: Goal,
+  edges: Iterable<readonly [string, Standing | undefined]>,
+  patient = false,
+): [Wait, Outcome[]] {
   const wait: Wait = { goal, pending: new Map() };
   const outcomes: Outcome[] = [];
   for (const [edge, standing] of edges) {
     const outcome = settle(goal, edge, standing);
     if (outcome) outcomes.push(outcome);
-    else if (standing?.connected) wait.pending.set(edge, true);
+    else if (standing?.connected || patient) wait.pending.set(edge, standing?.connected === true);
     else outcomes.push({ edge, kind: 'gone', reason: standing ? AWAY : NEVER });
   }
   return [wait, outcomes];
 }
 
 const WHEN_BACK = 'it will catch up when it connects';
-const NEVER = `it has not connected to this control plane; ${WHEN_BACK}`;
-const AWAY = `it is not connected to this control plane; ${WHEN_BACK}`;
+const NEVER = `it has not connected to a control plane; ${WHEN_BACK}`;
+const AWAY = `it is not connected to a control plane; ${WHEN_BACK}`;
 
 /** What is known of `edge` changed; undefined: it is not declared any more. Returns its outcome, if that settles it. */
 export function progress(wait: Wait, edge: string, standing: Standing | undefined): Outcome | undefined {
@@ -59,6 +67,13 @@ export function progress(wait: Wait, edge: string, standing: Standing | undefine
   if (outcome) wait.pending.delete(edge);
   else wait.pending.set(edge, standing?.connected === true);
   return outcome;
+}
+
+/** Those that are still away are gone. */
+export function endAway(wait: Wait): Outcome[] {
+  const away = [...wait.pending].filter(([, connected]) => !connected);
+  for (const [edge] of away) wait.pending.delete(edge);
+  return away.map(([edge]) => ({ edge, kind: 'gone', reason: AWAY }));
 }
 
 /** Time is up: the outcome of every edge that has none. */

@@ -4,11 +4,13 @@
 import { canonicalHost, canonicalTarget } from '../../proto/canonical-url.ts';
 import { Purge, type PurgePosition, type PurgeTarget } from '../../proto/gen/meridian/v1/purge.ts';
 import { LIMITS } from '../../proto/limits.ts';
+import { listInWords } from './audit.ts';
 import { KEYS, type Operation, purgeKey, type Transaction } from './keys.ts';
 import { encodePurge, type PurgeLog } from './purge-log.ts';
 
 export interface PurgeAsked {
   readonly targets: readonly PurgeTarget[];
+  readonly soft: boolean;
   /** Not empty. */
   readonly idempotencyKey: string;
 }
@@ -29,17 +31,18 @@ export function planPurge(log: PurgeLog, asked: PurgeAsked, nowMs: number): Purg
   if (reason !== undefined) return { kind: 'invalid', reason };
   const targets = [...asked.targets];
   const { epoch } = log;
+  const { soft } = asked;
   const former = log.records.find((record) => record.idempotencyKey === asked.idempotencyKey)?.purge;
   if (former) {
-    if (sameTargets(former, { sequence: former.sequence, targets })) {
+    if (sameTargets(former, { sequence: former.sequence, targets, soft })) {
       return { kind: 'repeated', position: { epoch, sequence: former.sequence } };
     }
     const used = `purge ${former.sequence} came under the idempotency key "${asked.idempotencyKey}"`;
-    return { kind: 'invalid', reason: `${used} with other targets; use another key for another purge` };
+    return { kind: 'invalid', reason: `${used} with other targets, or not as soft; use another key for another purge` };
   }
   const sequence = log.last + 1;
   const value = encodePurge({
-    purge: { sequence, targets },
+    purge: { sequence, targets, soft },
     idempotencyKey: asked.idempotencyKey,
     acceptedAtMs: nowMs,
   });
@@ -50,6 +53,30 @@ export function planPurge(log: PurgeLog, asked: PurgeAsked, nowMs: number): Purg
   ];
   const compares = [{ key: KEYS.purgeHead, modRevision: log.headRevision }];
   return { kind: 'commit', transaction: { compares, operations }, position: { epoch, sequence } };
+}
+
+/** For the audit log. */
+export function describePurge({ targets, soft }: Pick<PurgeAsked, 'targets' | 'soft'>): string {
+  return (soft ? 'softly: ' : '') + listInWords(targets.map(inWords));
+}
+
+function inWords({ target }: PurgeTarget): string {
+  switch (target?.$case) {
+    case 'url':
+      return `url ${target.value.host}${target.value.path}`;
+    case 'host':
+      return `host ${target.value}`;
+    case 'prefix':
+      return `prefix ${target.value.host}${target.value.path}`;
+    case 'tag': {
+      const { tag, hosts } = target.value;
+      return `tag ${tag}${hosts.length > 0 ? ` on ${hosts.join(' ')}` : ''}`;
+    }
+    case 'all':
+      return 'all';
+    case undefined:
+      return 'nothing';
+  }
 }
 
 function sameTargets(a: Purge, b: Purge): boolean {
@@ -72,7 +99,7 @@ function trim(log: PurgeLog, added: number): Operation[] {
 }
 
 /** Undefined when it may be accepted; else a sentence with the place. */
-function purgeProblem(asked: PurgeAsked): string | undefined {
+export function purgeProblem(asked: PurgeAsked): string | undefined {
   const { targets, idempotencyKey } = asked;
   if (idempotencyKey.length > LIMITS.idempotencyKeyLength) {
     return `idempotency_key: longer than ${LIMITS.idempotencyKeyLength} characters`;
@@ -99,8 +126,17 @@ function targetProblem(target: PurgeTarget['target']): string | undefined {
         prefixed('.url.host: ', hostProblem(target.value.host)) ??
         prefixed('.url.path: ', pathProblem(target.value.path))
       );
+    case 'prefix':
+      return (
+        prefixed('.prefix.host: ', hostProblem(target.value.host)) ??
+        prefixed('.prefix.path: ', prefixProblem(target.value.path))
+      );
+    case 'tag':
+      return (
+        prefixed('.tag.tag: ', tagProblem(target.value.tag)) ?? prefixed('.tag.hosts', hostsProblem(target.value.hosts))
+      );
     case undefined:
-      return ': names nothing; expected url, host or all';
+      return ': names nothing; expected url, prefix, host, tag or all';
   }
 }
 
@@ -120,4 +156,25 @@ function pathProblem(path: string): string | undefined {
   const canonical = canonicalTarget(path);
   if (canonical.kind === 'malformed') return canonical.detail;
   return canonical.target === path ? undefined : `expected the canonical form "${canonical.target}"`;
+}
+
+function prefixProblem(path: string): string | undefined {
+  if (path.includes('?')) return 'a prefix has no query';
+  if (path.endsWith('/')) return `expected no slash at the end; purge the host instead of "/"`;
+  if (path.split('/').length - 1 > LIMITS.prefixSegments) return `more than ${LIMITS.prefixSegments} segments`;
+  return pathProblem(path);
+}
+
+function tagProblem(tag: string): string | undefined {
+  if (tag.length > LIMITS.tagLength) return `longer than ${LIMITS.tagLength} characters`;
+  return /^[!-~]+$/.test(tag) ? undefined : 'expected visible ASCII characters without spaces';
+}
+
+function hostsProblem(hosts: readonly string[]): string | undefined {
+  if (hosts.length > LIMITS.hostnamesPerSite) return `: more than ${LIMITS.hostnamesPerSite}`;
+  for (const [index, host] of hosts.entries()) {
+    const problem = hostProblem(host.startsWith('*.') ? host.slice(2) : host);
+    if (problem !== undefined) return `[${index}]: ${problem}`;
+  }
+  return undefined;
 }

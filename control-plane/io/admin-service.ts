@@ -13,27 +13,26 @@ import { canonicalUrl } from '../../proto/canonical-url.ts';
 import {
   type AdminServiceServer,
   AdminServiceService,
-  type ApplyRequest,
-  type ApplyResponse,
   type EdgeOutcome,
   type ExplainRequest,
   type ExplainResponse,
-  type GetRequest,
-  type GetResponse,
   type PurgeRequest,
   type PurgeResponse,
 } from '../../proto/gen/meridian/v1/admin.ts';
 import { LIMITS } from '../../proto/limits.ts';
-import { planChange } from '../decide/change.ts';
-import { planPurge } from '../decide/purge.ts';
-import { versionOf } from '../decide/world.ts';
+import type { Caller } from '../decide/audit.ts';
+import { describePurge, type PurgeAsked, planPurge, purgeProblem } from '../decide/purge.ts';
 import type { Store } from '../ports.ts';
-import { AdminCalls } from './admin-calls.ts';
+import { Access } from './access.ts';
+import { accessCalls } from './access-service.ts';
+import { AdminCalls, checkWait } from './admin-calls.ts';
+import { ConfigurationAdmin } from './admin-configuration.ts';
 import { type EdgeWait, waitForEdges } from './edge-wait.ts';
 import type { Fleet } from './fleet.ts';
-import { inconsistent, Refusal } from './grpc-errors.ts';
-import { serveGrpc } from './grpc-server.ts';
+import { Refusal } from './grpc-errors.ts';
+import { type GrpcServer, type ListenOptions, serveGrpc } from './grpc-server.ts';
 import type { HealthBoard } from './health-board.ts';
+import type { Peers } from './peers.ts';
 import type { State } from './state.ts';
 import { reportStatus } from './status.ts';
 import type { Writer } from './writer.ts';
@@ -43,6 +42,7 @@ export interface AdminPorts {
   readonly state: State;
   readonly writer: Writer;
   readonly fleet: Fleet;
+  readonly peers: Peers;
   readonly health: HealthBoard;
   readonly clock: Clock;
   readonly log: Log;
@@ -59,30 +59,48 @@ const CONNECTIONS = 1000;
 const EXPLAIN_MS = 3000;
 /** In one answer, the nearest: as many as fit into a message even if each is as long as it may be. */
 const EXPLANATIONS = 60;
-/** For a change to come back from the store, so that what is read next shows it. */
-const ECHO_MS = 5000;
+/** For an edge to walk its cache and count. */
+const COUNT_MS = 10_000;
 
 type Say<Response> = (response: Response) => void;
 
 /** Throws a ListenError. */
-export async function startAdminService(ports: AdminPorts, listen: string, insecure: boolean): Promise<AdminService> {
-  const calls = new AdminCalls(ports.log);
+export async function startAdminService(
+  ports: AdminPorts,
+  where: Pick<ListenOptions, 'listen' | 'insecure' | 'tls'>,
+): Promise<AdminService> {
+  let server: GrpcServer | undefined;
+  const access = new Access(ports, (peer) => server?.peer(peer));
+  const calls = new AdminCalls(access, ports.log);
   const admin = new Admin(ports);
+  const configuration = new ConfigurationAdmin({
+    ...ports,
+    count: (what, result) => admin.count(what, result),
+    wait: (wait, say) => admin.wait(wait, say),
+  });
   const implementation: AdminServiceServer = {
-    apply: calls.stream((request, say, signal) => admin.apply(request, say, signal)),
-    get: calls.unary((request) => admin.get(request)),
-    status: calls.unary(() => reportStatus(ports)),
-    purge: calls.stream((request, say, signal) => admin.purge(request, say, signal)),
-    explain: calls.unary((request) => admin.explain(request)),
+    apply: calls.stream('apply', (request, say, signal, caller) => configuration.apply(request, caller, say, signal)),
+    rollback: calls.stream('rollback', (request, say, signal, caller) => {
+      return configuration.rollback(request, caller, (progress) => say({ progress }), signal);
+    }),
+    drain: calls.stream('drain', (request, say, signal, caller) => {
+      return configuration.drain(request, caller, (progress) => say({ progress }), signal);
+    }),
+    history: calls.unary('history', (request) => configuration.history(request)),
+    get: calls.unary('get', (request) => configuration.get(request)),
+    status: calls.unary('status', () => reportStatus(ports)),
+    purge: calls.stream('purge', (request, say, signal, caller) => admin.purge(request, say, signal, caller)),
+    explain: calls.unary('explain', (request) => admin.explain(request)),
+    ...accessCalls(calls, ports),
   };
   const { clock } = ports;
-  const options = { purpose: 'the admin API', listen, insecure, maxConnections: CONNECTIONS, clock };
-  const server = await serveGrpc(AdminServiceService, implementation, options);
+  const options = { ...where, purpose: 'the admin API', maxConnections: CONNECTIONS, clock };
+  server = await serveGrpc(AdminServiceService, implementation, { ...options, interceptors: [access.interceptor] });
   return {
     port: server.port,
-    stop() {
+    async stop() {
       calls.stop();
-      return server.stop();
+      await server?.stop();
     },
   };
 }
@@ -94,74 +112,45 @@ class Admin {
     this.#ports = ports;
   }
 
-  async purge(request: PurgeRequest, say: Say<PurgeResponse>, signal: AbortSignal): Promise<void> {
+  async purge(request: PurgeRequest, say: Say<PurgeResponse>, signal: AbortSignal, caller: Caller): Promise<void> {
     const { state, writer, clock, log } = this.#ports;
     checkWait('timeout_ms', request.timeoutMs);
-    const asked = { targets: request.targets, idempotencyKey: request.idempotencyKey || randomUUID() };
-    const { plan, committedAt } = await writer.write((world) => planPurge(world.purges, asked, clock.now()));
+    const { targets, soft } = request;
+    const asked = { targets, soft, idempotencyKey: request.idempotencyKey || randomUUID() };
+    if (request.dryRun) {
+      await this.#countPurge(asked, say);
+      return;
+    }
+    const { plan, committedAt } = await writer.write((world) => planPurge(world.purges, asked, clock.now()), {
+      caller,
+      note: ({ position: purge }) => ({ action: 'purge', detail: describePurge(asked), purge }),
+    });
     if (plan.kind === 'invalid') throw new Refusal(status.INVALID_ARGUMENT, `nothing was purged: ${plan.reason}`);
     const { position } = plan;
-    this.#count('purges', plan.kind);
-    log.info(
-      { position, targets: asked.targets.length, idempotencyKey: asked.idempotencyKey, kind: plan.kind },
-      'purge',
-    );
+    this.count('purges', plan.kind);
+    const { idempotencyKey } = asked;
+    log.info({ position, targets: targets.length, soft, idempotencyKey, kind: plan.kind }, 'purge');
     say({ event: { $case: 'accepted', value: { position, repeatedKey: plan.kind === 'repeated' } } });
     const { edges } = state.world;
     const goal = { kind: 'purge', position } as const;
-    await this.#wait({ goal, edges, committedAt, timeoutMs: request.timeoutMs, signal }, (edge) => {
+    await this.wait({ goal, edges, committedAt, timeoutMs: request.timeoutMs, signal }, (edge) => {
       say({ event: { $case: 'edge', value: edge } });
     });
   }
 
-  async apply(request: ApplyRequest, say: Say<ApplyResponse>, signal: AbortSignal): Promise<void> {
-    const { state, writer, clock, log } = this.#ports;
-    checkWait('wait_ms', request.waitMs);
-    const { plan, revision, committedAt } = await writer.write((world) => planChange(world, request, clock.now()));
-    switch (plan.kind) {
-      case 'inconsistent':
-        throw inconsistent(plan.problems);
-      case 'too-big':
-        throw new Refusal(status.INVALID_ARGUMENT, `nothing was changed: ${plan.reason}`);
-      case 'moved':
-        throw new Refusal(status.ABORTED, plan.reason);
-      case 'commit':
-        break;
-    }
-    if (revision !== undefined) await state.reached(revision, ECHO_MS);
-    const { world } = state;
-    const version = revision === undefined ? versionOf(world) : { epoch: world.epoch, revision };
-    const changes = [...plan.changes];
-    if (!request.dryRun) {
-      this.#count('applies', revision === undefined ? 'unchanged' : 'changed');
-      log.info({ version, changes: changes.length }, 'configuration applied');
-    }
-    say({ event: { $case: 'committed', value: { version, changes } } });
-    if (request.waitMs === 0 || request.dryRun || !version) return;
-    const goal = { kind: 'version', version } as const;
-    await this.#wait({ goal, edges: world.edges, committedAt, timeoutMs: request.waitMs, signal }, (edge) => {
-      say({ event: { $case: 'edge', value: edge } });
+  /** A dry run: each edge of this replica counts, those of others are named. */
+  async #countPurge(asked: PurgeAsked, say: Say<PurgeResponse>): Promise<void> {
+    const { state, fleet } = this.#ports;
+    const reason = purgeProblem(asked);
+    if (reason !== undefined) throw new Refusal(status.INVALID_ARGUMENT, `nothing to count: ${reason}`);
+    const counts = [...state.world.edges].map(async (edge) => {
+      const answer = await fleet.connection(edge)?.countPurge(asked.targets, COUNT_MS);
+      const { objects = 0, bytes = 0 } = answer ?? {};
+      const away = fleet.get(edge)?.connected ? 'it is connected to another control plane' : 'it is not connected';
+      const detail = answer ? '' : fleet.connection(edge) ? `it did not count within ${COUNT_MS} ms` : away;
+      say({ event: { $case: 'count', value: { edge, counted: answer !== undefined, objects, bytes, detail } } });
     });
-  }
-
-  get({ kind, name }: GetRequest): GetResponse {
-    const { snapshot } = this.#ports.state.world;
-    if (!['', 'site', 'pool', 'edge'].includes(kind)) {
-      throw new Refusal(status.INVALID_ARGUMENT, `kind: expected site, pool or edge, found "${kind}"`);
-    }
-    if (name !== '' && kind === '') throw new Refusal(status.INVALID_ARGUMENT, 'name: of which kind?');
-    const pick = <T extends { readonly name: string }>(of: string, all: readonly T[] = []): T[] =>
-      kind === '' || kind === of ? all.filter((resource) => name === '' || resource.name === name) : [];
-    const found = {
-      version: snapshot?.version,
-      sites: pick('site', snapshot?.sites),
-      pools: pick('pool', snapshot?.pools),
-      edges: pick('edge', snapshot?.edges),
-    };
-    if (name !== '' && found.sites.length + found.pools.length + found.edges.length === 0) {
-      throw new Refusal(status.NOT_FOUND, `there is no ${kind} "${name}"`);
-    }
-    return { snapshot: found };
+    await Promise.all(counts);
   }
 
   async explain({ url, ip, edge }: ExplainRequest): Promise<ExplainResponse> {
@@ -190,21 +179,16 @@ class Admin {
     return { explanations: nearest.flatMap((i) => explanations[i] ?? []).slice(0, EXPLANATIONS) };
   }
 
-  #wait(wait: EdgeWait, say: (outcome: EdgeOutcome) => void): Promise<void> {
-    const { fleet, clock } = this.#ports;
-    return waitForEdges(fleet, clock, wait, (outcome) => {
-      this.#count(`${wait.goal.kind}_outcomes`, outcome.outcome);
+  wait(wait: Omit<EdgeWait, 'replicas'>, say: (outcome: EdgeOutcome) => void): Promise<void> {
+    const { fleet, peers, clock } = this.#ports;
+    return waitForEdges(fleet, clock, { ...wait, replicas: peers.count > 0 }, (outcome) => {
+      this.count(`${wait.goal.kind}_outcomes`, outcome.outcome);
       say(outcome);
     });
   }
 
-  #count(what: string, result: string): void {
+  count(what: string, result: string): void {
     const help = 'Requests of the admin API and what edges made of them, by result.';
     this.#ports.metrics.counter(`meridian_control_${what}_total`, help, { result }).add();
   }
-}
-
-function checkWait(field: string, ms: number): void {
-  if (ms <= LIMITS.timeoutMs.max) return;
-  throw new Refusal(status.INVALID_ARGUMENT, `${field}: expected at most ${LIMITS.timeoutMs.max}, found ${ms}`);
 }

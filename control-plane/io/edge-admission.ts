@@ -22,11 +22,21 @@ const CHARACTERS = 200;
 const FUTURE_MS = 24 * 3_600_000;
 const NAMES_TOLD = 10;
 
-/** Undefined when nothing is wrong with it in itself. */
-export function refuseHello(hello: Hello): (Admission & { readonly kind: 'refused' }) | undefined {
+/**
+ * Undefined when nothing is wrong with it in itself. `proven`: the edge that the certificate of the connection names;
+ * undefined where there are no certificates.
+ */
+export function refuseHello(
+  hello: Hello,
+  proven: string | undefined,
+): (Admission & { readonly kind: 'refused' }) | undefined {
   const { edge, instance, softwareVersion, protocolVersion } = hello;
   if (Math.max(edge.length, instance.length, softwareVersion.length) > CHARACTERS) {
     return refuse(status.INVALID_ARGUMENT, `a field of Hello is longer than ${CHARACTERS} characters`);
+  }
+  if (proven !== undefined && proven !== edge) {
+    const detail = `the certificate is of the edge "${proven}", but it says that it is "${edge}"`;
+    return refuse(status.PERMISSION_DENIED, `${detail}; an edge speaks for itself alone`);
   }
   if (protocolVersion === PROTOCOL_VERSION) return undefined;
   const versions = `it speaks version ${protocolVersion} of the protocol, this control plane ${PROTOCOL_VERSION}`;

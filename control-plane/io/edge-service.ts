@@ -8,12 +8,16 @@ import {
   EdgeControlServiceService,
 } from '../../proto/gen/meridian/v1/edge.ts';
 import { LIMITS } from '../../proto/limits.ts';
+import { readIdentity } from '../decide/identity.ts';
+import type { World } from '../decide/world.ts';
 import { type EdgeCall, EdgeStream, type EdgeStreamPorts } from './edge-stream.ts';
 import type { Fleet } from './fleet.ts';
 import { serviceError } from './grpc-errors.ts';
-import { type GrpcServer, serveGrpc } from './grpc-server.ts';
+import { type GrpcServer, type ListenOptions, serveGrpc } from './grpc-server.ts';
 import type { HealthBoard } from './health-board.ts';
+import { SnapshotDeltas } from './snapshot-deltas.ts';
 import type { State } from './state.ts';
+import type { Peer } from './tls-server.ts';
 
 export interface EdgeServicePorts {
   readonly state: State;
@@ -32,19 +36,29 @@ export interface EdgeService {
 /** More than there can be edges, since each may connect again before its former stream is known to be dead. */
 const STREAMS = LIMITS.edges * 2;
 
+/** How often it is looked whether the store is in sight, and after how many looks in vain edges are sent elsewhere. */
+const LOOK_MS = 1000;
+const LOST_LOOKS = 4;
+
 /** Throws a ListenError. */
 export async function startEdgeService(
   ports: EdgeServicePorts,
-  listen: string,
-  insecure: boolean,
+  where: Pick<ListenOptions, 'listen' | 'insecure' | 'tls'>,
 ): Promise<EdgeService> {
-  const { state, fleet, health } = ports;
+  const { state, fleet, health, clock } = ports;
   const streams = new Set<EdgeStream>();
   let server: GrpcServer | undefined;
 
+  const deltas = new SnapshotDeltas();
+  const remember = ({ update, trial }: World): void => {
+    deltas.remember(trial?.others);
+    deltas.remember(update);
+  };
+  remember(state.world);
   const messages = new WeakMap<object, ConnectResponse>();
   const streamPorts: EdgeStreamPorts = {
     ...ports,
+    deltas,
     cut: (peer) => server?.cut(peer),
     shared(message) {
       const known = messages.get(message.value);
@@ -57,7 +71,9 @@ export async function startEdgeService(
   };
   const implementation: EdgeControlServiceServer = {
     connect(call: EdgeCall) {
-      if (streams.size < STREAMS) streams.add(new EdgeStream(call, streamPorts));
+      const proven = provenEdge(server?.peer(call.getPeer()));
+      if (proven.kind === 'nobody') call.emit('error', serviceError(proven.code, proven.reason));
+      else if (streams.size < STREAMS) streams.add(new EdgeStream(call, streamPorts, proven.name));
       else
         call.emit(
           'error',
@@ -66,9 +82,8 @@ export async function startEdgeService(
     },
   };
   server = await serveGrpc(encodingOnce(), implementation, {
+    ...where,
     purpose: 'edges',
-    listen,
-    insecure,
     maxConnections: STREAMS,
     clock: ports.clock,
   });
@@ -78,16 +93,44 @@ export async function startEdgeService(
   };
   state.onChange((world) => {
     fleet.keep(world.edges);
+    remember(world);
     update();
   });
   health.onView(update);
+  // A replica that alone lost sight of the store would keep its edges from what the others know. Once for each loss, so that
+  // edges do not wander about when the store is lost to all.
+  let lostFor = 0;
+  const watch = clock.every(LOOK_MS, () => {
+    lostFor = state.lost === undefined ? 0 : lostFor + 1;
+    if (lostFor === LOST_LOOKS) for (const stream of streams) stream.sendElsewhere('lost sight of the store');
+  });
   return {
     port: server.port,
     async stop() {
+      watch.cancel();
       for (const stream of streams) stream.end(status.UNAVAILABLE, 'this control plane is stopping');
       await server.stop();
     },
   };
+}
+
+type Proven =
+  /** `name`: undefined where nobody is asked who they are. */
+  | { readonly kind: 'edge'; readonly name: string | undefined }
+  | { readonly kind: 'nobody'; readonly code: status; readonly reason: string };
+
+/** Which edge the connection is from, by its certificate. */
+function provenEdge(peer: Peer | undefined): Proven {
+  if (peer?.kind === 'open') return { kind: 'edge', name: undefined };
+  if (peer?.kind !== 'certified') {
+    const reason = peer?.kind === 'refused' ? peer.reason : 'an edge needs a certificate';
+    return { kind: 'nobody', code: status.UNAUTHENTICATED, reason };
+  }
+  const identity = readIdentity(peer.subjectAltName);
+  if (identity.kind === 'edge') return identity;
+  const whose = identity.kind === 'none' ? identity.reason : `it is of "${identity.name}", who may administer`;
+  const reason = `the certificate is not of an edge: ${whose}; "meridian certs --edge NAME" makes one`;
+  return { kind: 'nobody', code: status.PERMISSION_DENIED, reason };
 }
 
 /** The service, encoding a message that is sent to many edges for the first of them alone. */

@@ -13,22 +13,25 @@ import type { Log } from '../../infra/runtime/log.ts';
 import type {
   ConnectRequest,
   ConnectResponse,
+  CountAnswer,
   ExplainAnswer,
-  ExplainQuestion,
   Hello,
   SnapshotUpdate,
 } from '../../proto/gen/meridian/v1/edge.ts';
-import { Explanation } from '../../proto/gen/meridian/v1/explain.ts';
+import type { Explanation } from '../../proto/gen/meridian/v1/explain.ts';
 import type { HealthReport, HealthView } from '../../proto/gen/meridian/v1/health.ts';
-import type { PurgePosition } from '../../proto/gen/meridian/v1/purge.ts';
+import type { PurgePosition, PurgeTarget } from '../../proto/gen/meridian/v1/purge.ts';
 import type { Version } from '../../proto/gen/meridian/v1/resources.ts';
 import { comparePositions, compareVersions, formatVersion } from '../../proto/version.ts';
 import { foldReport } from '../decide/health-view.ts';
 import { type NextMessage, nextMessage, type Sent } from '../decide/outbox.ts';
+import { updateFor } from '../decide/world.ts';
 import { admitEdge, refuseHello, undeclared } from './edge-admission.ts';
+import { EdgeQuestions } from './edge-questions.ts';
 import type { Connection, Fleet, KnownEdge } from './fleet.ts';
 import { serviceError } from './grpc-errors.ts';
 import type { HealthBoard } from './health-board.ts';
+import type { SnapshotDeltas } from './snapshot-deltas.ts';
 import type { State } from './state.ts';
 
 export type EdgeCall = ServerDuplexStream<ConnectRequest, ConnectResponse>;
@@ -41,6 +44,7 @@ export interface EdgeStreamPorts {
   readonly state: State;
   readonly fleet: Fleet;
   readonly health: HealthBoard;
+  readonly deltas: SnapshotDeltas;
   readonly clock: Clock;
   readonly log: Log;
   /** Breaks the connection that the call came over. */
@@ -53,30 +57,31 @@ export interface EdgeStreamPorts {
 const HELLO_MS = 5000;
 /** For one message to leave. */
 const BLOCKED_MS = 30_000;
-/** Questions that one edge is asked at the same time. */
-const QUESTIONS = 32;
-/** Of a refusal's reason, characters, and of an explanation, bytes; what is longer helps nobody. */
+/** Of a refusal's reason; what is longer helps nobody. */
 const REASON_CHARACTERS = 1000;
-const EXPLANATION_BYTES = 256 * 1024;
 
 export class EdgeStream implements Connection {
   readonly #call: EdgeCall;
   readonly #ports: EdgeStreamPorts;
+  readonly #proven: string | undefined;
   readonly #helloTimer: Timer;
-  /** Not sent yet. */
-  readonly #questions = new Set<ExplainQuestion>();
-  readonly #answers = new Map<number, (explanation: Explanation | undefined) => void>();
+  readonly #questions: EdgeQuestions;
   #phase: 'opening' | 'catching' | 'ready' | 'ended' = 'opening';
   #edge = '';
   #instance = '';
   #sent: Sent = { greeted: false, position: undefined, version: undefined, health: 0 };
+  /** The newest that it had, refused or was sent before the message that is being composed. */
+  #before: Version | undefined;
+  #whole = false;
   /** Runs while a message is on its way. */
   #blocked: Timer | undefined;
-  #lastQuestion = 0;
 
-  constructor(call: EdgeCall, ports: EdgeStreamPorts) {
+  /** `proven`: the edge that the certificate names, which alone may speak; undefined where there are no certificates. */
+  constructor(call: EdgeCall, ports: EdgeStreamPorts, proven: string | undefined) {
     this.#call = call;
     this.#ports = ports;
+    this.#questions = new EdgeQuestions(ports.clock, () => this.#pump());
+    this.#proven = proven;
     this.#helloTimer = ports.clock.after(HELLO_MS, () => {
       this.end(status.DEADLINE_EXCEEDED, `no Hello came within ${HELLO_MS} ms`);
     });
@@ -94,27 +99,26 @@ export class EdgeStream implements Connection {
     else this.end(status.NOT_FOUND, undeclared(this.#ports.state.world, this.#edge));
   }
 
-  replaced(by: string): void {
-    const other = by === this.#instance ? 'the same process connected again' : `another process (${by}) took its place`;
+  replaced(by: string | undefined): void {
+    const other =
+      by === undefined
+        ? 'it connected to another replica'
+        : by === this.#instance
+          ? 'the same process connected again'
+          : `another process (${by}) took its place`;
     this.end(status.ALREADY_EXISTS, `a newer stream of edge "${this.#edge}" took over: ${other}`);
   }
 
+  sendElsewhere(why = 'has more edges than others'): void {
+    this.end(status.UNAVAILABLE, `this replica ${why}; connect to another`);
+  }
+
   async explain(url: string, ip: string, ms: number): Promise<Explanation | undefined> {
-    if (this.#phase !== 'ready' || this.#answers.size >= QUESTIONS) return undefined;
-    this.#lastQuestion += 1;
-    const question = { id: this.#lastQuestion, url, ip };
-    const { promise, resolve } = Promise.withResolvers<Explanation | undefined>();
-    this.#answers.set(question.id, resolve);
-    this.#questions.add(question);
-    const timer = this.#ports.clock.after(ms, () => resolve(undefined));
-    this.#pump();
-    try {
-      return await promise;
-    } finally {
-      timer.cancel();
-      this.#answers.delete(question.id);
-      this.#questions.delete(question);
-    }
+    return this.#phase === 'ready' ? this.#questions.explain(url, ip, ms) : undefined;
+  }
+
+  async countPurge(targets: readonly PurgeTarget[], ms: number): Promise<CountAnswer | undefined> {
+    return this.#phase === 'ready' ? this.#questions.countPurge(targets, ms) : undefined;
   }
 
   /** Ends the stream with a status. What is on its way to the edge goes first. */
@@ -132,7 +136,7 @@ export class EdgeStream implements Connection {
     this.#phase = 'ended';
     this.#helloTimer.cancel();
     fleet.disconnect(this.#edge, this);
-    for (const answer of this.#answers.values()) answer(undefined);
+    this.#questions.close();
     this.#ports.ended(this);
   }
 
@@ -164,6 +168,11 @@ export class EdgeStream implements Connection {
         break;
       case 'explainAnswer':
         this.#explained(message.value);
+        this.#note({});
+        break;
+      case 'countAnswer':
+        this.#questions.counted(message.value);
+        this.#note({});
         break;
       case undefined:
         // Of a later release: it says at least that the edge is alive.
@@ -178,7 +187,7 @@ export class EdgeStream implements Connection {
 
   #greet(hello: Hello): void {
     this.#helloTimer.cancel();
-    const wrong = refuseHello(hello);
+    const wrong = refuseHello(hello, this.#proven);
     if (wrong) {
       this.end(wrong.code, wrong.reason);
       return;
@@ -206,6 +215,7 @@ export class EdgeStream implements Connection {
     const { edge, instance, applied, parked, purgePosition } = hello;
     const version = compareVersions(applied, parked) > 0 ? applied : parked;
     this.#phase = 'ready';
+    this.#whole = hello.whole;
     this.#sent = { ...this.#sent, position: purgePosition, version };
     fleet.connect(this, hello, clock.monotonic());
     const peer = this.#call.getPeer();
@@ -233,9 +243,8 @@ export class EdgeStream implements Connection {
   }
 
   #explained({ id, explanation }: ExplainAnswer): void {
-    const fits = explanation && Explanation.encode(explanation).finish().length <= EXPLANATION_BYTES;
-    this.#answers.get(id)?.(fits ? explanation : undefined);
-    this.#note({});
+    // Whatever it says of who explains, it is this edge.
+    this.#questions.explained({ id, explanation: explanation && { ...explanation, edge: this.#edge } });
   }
 
   #purged(position: PurgePosition | undefined): void {
@@ -255,8 +264,10 @@ export class EdgeStream implements Connection {
   #pump(): void {
     if (this.#phase !== 'ready' || this.#blocked) return;
     const { state, health } = this.#ports;
-    const { update, purges } = state.world;
+    const { purges } = state.world;
+    const update = updateFor(state.world, this.#edge);
     const next = nextMessage(this.#sent, { update, purges, health: health.count });
+    this.#before = this.#sent.version;
     const message = this.#compose(next);
     if (!message) return;
     if (next.kind !== 'nothing') this.#sent = next.sent;
@@ -268,16 +279,19 @@ export class EdgeStream implements Connection {
       case 'purges':
         return { message: { $case: 'purges', value: next.batch } };
       case 'snapshot':
-        return this.#ports.shared({ $case: 'snapshot', value: next.update });
+        return this.#ports.shared({ $case: 'snapshot', value: this.#lighter(next.update) });
       case 'health':
         return this.#ports.shared({ $case: 'healthView', value: this.#ports.health.view });
-      case 'nothing': {
-        const [question] = this.#questions;
-        if (!question) return undefined;
-        this.#questions.delete(question);
-        return { message: { $case: 'explain', value: question } };
-      }
+      case 'nothing':
+        return this.#questions.take();
     }
+  }
+
+  /** A delta is for an edge that has confirmed all that it was sent. */
+  #lighter(update: SnapshotUpdate): SnapshotUpdate {
+    const applied = this.#ports.fleet.get(this.#edge)?.applied;
+    const settled = !this.#whole && applied && compareVersions(applied, this.#before) === 0;
+    return settled ? this.#ports.deltas.from(applied, update) : update;
   }
 
   #write(message: ConnectResponse): void {

@@ -7,6 +7,7 @@ import {
   CompareResult,
   CompareTarget,
   Etcd3,
+  EtcdLeaseInvalidError,
   GRPCResourceExhastedError,
   type IRangeResponse,
   type IRequestOp,
@@ -16,13 +17,21 @@ import {
 } from 'etcd3';
 import type { Clock } from '../../infra/runtime/clock.ts';
 import type { Entry, Operation, Transaction } from '../decide/keys.ts';
-import { type CommitResult, type Reading, type Store, StoreError, type Watch, type WatchHandlers } from '../ports.ts';
+import {
+  type CommitResult,
+  type Reading,
+  type Session,
+  type Store,
+  StoreError,
+  type Watch,
+  type WatchHandlers,
+} from '../ports.ts';
 
 /** For one call. */
 const CALL_MS = 5000;
 /** Of etcd, which counts a client that pings more often than every 5 s as abusive. */
-const KEEPALIVE_MS = 10_000;
-const KEEPALIVE_ANSWER_MS = 5000;
+const KEEPALIVE_MS = 6000;
+const KEEPALIVE_ANSWER_MS = 3000;
 /** Of one answer. What is larger comes in smaller pages. */
 const ANSWER_BYTES = 64 * 1024 * 1024;
 const PAGE_KEYS = 1000;
@@ -201,6 +210,33 @@ class EtcdStore implements Store {
     );
     return { stop };
   }
+
+  readonly session = (ttlMs: number): Promise<Session> =>
+    this.#call(async () => {
+      const lease = this.#client.lease(Math.ceil(ttlMs / 1000), { autoKeepAlive: false });
+      const id = await lease.grant();
+      return {
+        put: (entries) =>
+          this.#call(async () => {
+            const success = entries.map(({ key, value }) => ({
+              request_put: { key: Buffer.from(key), value: Buffer.from(value), lease: id },
+            }));
+            const { header } = await this.#client.kv.txn({ compare: [], success, failure: [] });
+            return Number(header.revision);
+          }),
+        keepAlive: () =>
+          this.#call(async () => {
+            try {
+              await lease.keepaliveOnce();
+              return true;
+            } catch (error) {
+              if (error instanceof EtcdLeaseInvalidError) return false;
+              throw error;
+            }
+          }),
+        end: () => lease.revoke().catch(() => undefined),
+      };
+    });
 
   async close(): Promise<void> {
     this.#closed = true;

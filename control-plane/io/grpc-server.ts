@@ -1,14 +1,22 @@
 // A gRPC server on a socket of our own: bounded in connections and in what a message may hold, with errors that say what to
 // do, and with a way to cut off a peer that does not read what it is sent (gRPC itself can only ask it to leave, in a message
 // that such a peer does not read either).
-import { createServer, type Socket } from 'node:net';
-import { Server, ServerCredentials, type ServiceDefinition, type UntypedServiceImplementation } from '@grpc/grpc-js';
+import {
+  Server,
+  ServerCredentials,
+  type ServerInterceptor,
+  type ServiceDefinition,
+  type UntypedServiceImplementation,
+} from '@grpc/grpc-js';
 import type { Clock } from '../../infra/runtime/clock.ts';
 import { LIMITS } from '../../proto/limits.ts';
 import { parseListen } from '../decide/listen.ts';
+import { type Peer, peerServer, type TlsOptions } from './tls-server.ts';
 
 export interface GrpcServer {
   readonly port: number;
+  /** Who is at the other end of a call, as `call.getPeer()` names it; undefined once it is gone. */
+  peer(name: string): Peer | undefined;
   /** Breaks the connection of `peer`, as `call.getPeer()` names it. */
   cut(peer: string): void;
   /** Stops listening, lets calls that have ended say so, then breaks all connections. */
@@ -22,6 +30,9 @@ export interface ListenOptions {
   readonly listen: string;
   /** Listen beyond loopback, although nothing is encrypted or authenticated. */
   readonly insecure: boolean;
+  /** Absent: plain text. */
+  readonly tls?: TlsOptions | undefined;
+  readonly interceptors?: ServerInterceptor[];
   readonly maxConnections: number;
   readonly clock: Clock;
 }
@@ -39,14 +50,16 @@ export class ListenError extends Error {
   override readonly name = 'ListenError';
 }
 
+type CheckedOptions = Pick<ListenOptions, 'purpose' | 'listen' | 'insecure'> & { readonly tls?: object | undefined };
+
 /** Throws a ListenError. */
-export function checkListen({ purpose, listen, insecure }: Pick<ListenOptions, 'purpose' | 'listen' | 'insecure'>) {
+export function checkListen({ purpose, listen, insecure, tls }: CheckedOptions) {
   const address = parseListen(listen);
   if (address.kind === 'malformed') throw new ListenError(`where to listen for ${purpose}: ${address.reason}`);
-  if (!address.loopback && !insecure) {
+  if (!address.loopback && !insecure && !tls) {
     throw new ListenError(
-      `refusing to listen on ${listen} for ${purpose}: nothing there is encrypted or authenticated. Listen on 127.0.0.1, or ` +
-        'set "insecure" if the network lets in none but those who may',
+      `refusing to listen on ${listen} for ${purpose}: nothing there is encrypted or authenticated. Give certificates ` +
+        '("meridian certs" makes some), listen on 127.0.0.1, or set "insecure" if the network lets in none but those who may',
     );
   }
   return address;
@@ -78,20 +91,19 @@ export async function serveGrpc(
     'grpc.keepalive_time_ms': KEEPALIVE_MS,
     'grpc.keepalive_timeout_ms': KEEPALIVE_ANSWER_MS,
     'grpc.enable_channelz': 0,
+    interceptors: options.interceptors ?? [],
   });
   server.addService(definition, implementation);
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
-  const sockets = new Map<string, Socket>();
-  const listener = createServer({ noDelay: true }, (socket) => {
-    const peer = `${socket.remoteAddress}:${socket.remotePort}`;
-    sockets.set(peer, socket);
-    socket.on('close', () => sockets.delete(peer));
-    socket.on('error', () => socket.destroy());
-    injector.injectConnection(socket);
-  });
+  // What is encrypted is decrypted before it comes to gRPC.
+  const peers = peerServer(options.tls, options.clock, (socket) => injector.injectConnection(socket));
+  const { server: listener, sockets } = peers;
   listener.maxConnections = options.maxConnections;
   const bound = await new Promise<number>((resolve, reject) => {
-    listener.once('error', (error) => reject(listenError(options.purpose, options.listen, error)));
+    listener.once('error', (error) => {
+      peers.stop();
+      reject(listenError(options.purpose, options.listen, error));
+    });
     listener.listen({ host, port }, () => {
       const address = listener.address();
       resolve(typeof address === 'object' && address ? address.port : port);
@@ -99,14 +111,16 @@ export async function serveGrpc(
   });
   return {
     port: bound,
-    cut: (peer) => sockets.get(peer)?.destroy(),
+    peer: peers.peer,
+    cut: peers.cut,
     async stop() {
+      peers.stop();
       listener.close();
       // Its callback comes before calls have told how they ended; their connections close once they have.
       server.tryShutdown(() => undefined);
       const done = Promise.withResolvers<void>();
       const timer = options.clock.after(STOP_MS, done.resolve);
-      for (const socket of sockets.values()) {
+      for (const socket of sockets) {
         socket.on('close', () => {
           if (sockets.size === 0) done.resolve();
         });
@@ -114,7 +128,7 @@ export async function serveGrpc(
       if (sockets.size > 0) await done.promise;
       timer.cancel();
       server.forceShutdown();
-      for (const socket of sockets.values()) socket.destroy();
+      for (const socket of sockets) socket.destroy();
     },
   };
 }

@@ -1,9 +1,10 @@
 // The health view, folded anew soon after a report came, and from time to time, so that what expires goes and what stays is
-// confirmed. It covers the edges of this control plane; with several replicas each has a view of its own.
+// confirmed. It covers the edges of all replicas: each tells the others what its own edges measured (io/peers.ts).
 import type { Clock, Timer } from '../../infra/runtime/clock.ts';
 import type { HealthView } from '../../proto/gen/meridian/v1/health.ts';
-import { foldHealth, type Measured } from '../decide/health-view.ts';
+import { foldHealth, type Held, type Measured, tallyOf } from '../decide/health-view.ts';
 import type { Fleet } from './fleet.ts';
+import type { Peers } from './peers.ts';
 import type { State } from './state.ts';
 
 /** How long an edge may use the view without hearing again. */
@@ -15,6 +16,7 @@ const GATHER_MS = 50;
 
 export class HealthBoard {
   readonly #fleet: Fleet;
+  readonly #peers: Peers;
   readonly #state: State;
   readonly #clock: Clock;
   readonly #listeners = new Set<() => void>();
@@ -22,12 +24,15 @@ export class HealthBoard {
   #gathering: Timer | undefined;
   #view: HealthView = { origins: [], expiresInMs: VIEW_MS };
   #count = 1;
+  #held: Held = new Map();
 
-  constructor(fleet: Fleet, state: State, clock: Clock) {
+  constructor(fleet: Fleet, peers: Peers, state: State, clock: Clock) {
     this.#fleet = fleet;
+    this.#peers = peers;
     this.#state = state;
     this.#clock = clock;
     this.#refresh = clock.every(VIEW_MS / 3, () => this.#fold());
+    peers.onTally(() => this.reported());
   }
 
   /** Counts the views, from 1. */
@@ -60,8 +65,13 @@ export class HealthBoard {
   #fold(): void {
     const oldest = this.#clock.monotonic() - REPORT_MS;
     const alive: Measured[] = [];
-    for (const { measured, heardAt } of this.#fleet.values()) if (measured && heardAt > oldest) alive.push(measured);
-    const origins = foldHealth(this.#state.world.snapshot?.pools ?? [], alive);
+    for (const { measured, heardAt } of this.#fleet.values())
+      if (measured && (heardAt ?? oldest) > oldest) alive.push(measured);
+    const pools = this.#state.world.snapshot?.pools ?? [];
+    const own = tallyOf(pools, alive);
+    this.#peers.tell(own);
+    const { origins, held } = foldHealth(pools, [own, ...this.#peers.tallies], this.#held, this.#clock.monotonic());
+    this.#held = held;
     this.#view = { origins, expiresInMs: VIEW_MS };
     this.#count += 1;
     for (const listener of this.#listeners) listener();

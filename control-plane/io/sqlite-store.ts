@@ -75,6 +75,7 @@ function prepareFile(database: DatabaseSync, file: string): void {
 
 class SqliteStore implements Store {
   readonly kind = 'embedded';
+  readonly session = undefined;
   readonly place: string;
   readonly #database: DatabaseSync;
   readonly #identity: string;

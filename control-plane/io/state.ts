@@ -1,13 +1,14 @@
 // The present World, kept in memory: read whole from the store at one revision, then carried on by a watch from the next.
 // When the watch is lost, the last world goes on being served while it is read again, with growing pauses, for as long as it
 // takes. All changes come in this way, also those that this process wrote itself, so that there is one order of events.
+import { createHash } from 'node:crypto';
 import { type BackoffOptions, backoff } from '../../infra/runtime/backoff.ts';
-import { type Clock, sleep } from '../../infra/runtime/clock.ts';
+import { type Clock, sleep, type Timer } from '../../infra/runtime/clock.ts';
 import type { Log } from '../../infra/runtime/log.ts';
 import type { Random } from '../../infra/runtime/random.ts';
 import { decideEpoch, decodeEpoch, type EpochRecord, nextEpoch } from '../decide/epoch.ts';
 import { KEYS, PREFIX } from '../decide/keys.ts';
-import { advanceWorld, readWorld, type World } from '../decide/world.ts';
+import { advanceWorld, fingerprint, readWorld, type World } from '../decide/world.ts';
 import { type Store, StoreError, type Watch } from '../ports.ts';
 
 export interface StatePorts {
@@ -23,6 +24,9 @@ const RETRY: BackoffOptions = { firstMs: 200, maxMs: 5000 };
 /** For what was written to come back by the watch. */
 const ECHO_MS = 5000;
 
+/** Between two comparisons of what is known with what is stored. */
+const AUDIT_MS = 60_000;
+
 interface Waiter {
   readonly revision: number;
   readonly arrived: () => void;
@@ -37,12 +41,17 @@ export class State {
   #lost: string | undefined;
   #watch: Watch | undefined;
   #stopped = false;
+  /** Gives the watch up, so that all is read again. */
+  #abandon: (reason: string) => void = () => undefined;
+  readonly #auditTimer: Timer;
   #asking: Promise<boolean> | undefined;
   #askingNext: Promise<boolean> | undefined;
 
   private constructor(ports: StatePorts, world: World) {
     this.#ports = ports;
     this.#world = world;
+    const { clock, random } = ports;
+    this.#auditTimer = clock.every(AUDIT_MS * (0.9 + random.next() / 5), () => void this.#audit());
     void this.#follow();
   }
 
@@ -77,9 +86,10 @@ export class State {
     return this.#lost;
   }
 
-  /** `listener` is called after each change of the world. Must not throw. */
-  onChange(listener: (world: World) => void): void {
+  /** `listener` is called after each change of the world. Must not throw. Returns how to end that. */
+  onChange(listener: (world: World) => void): () => void {
     this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
   /** Waits until the world holds all up to `revision`, at most `ms` milliseconds; whether it does. */
@@ -130,8 +140,36 @@ export class State {
     await this.reached(revision + 1, ECHO_MS);
   }
 
+  /**
+   * Reads the store whole and compares it with what is known, by hash. They differ only by a defect, of the watch or of what
+   * carries the world on; what was read counts then.
+   */
+  async #audit(): Promise<void> {
+    const { store, log } = this.#ports;
+    const known = this.#world;
+    if (this.#lost !== undefined || this.#stopped) return;
+    try {
+      const { revision, entries } = await store.read(PREFIX);
+      const newest = entries.reduce((most, { modRevision }) => Math.max(most, modRevision), 0);
+      if (!(await this.reached(newest, ECHO_MS))) {
+        this.#abandon(`revision ${newest} did not come by the watch within ${ECHO_MS} ms`);
+        return;
+      }
+      const result = readWorld(revision, entries);
+      // When something changed meanwhile, the next audit will do.
+      if (this.#world !== known || result.kind !== 'world') return;
+      const [expected, found] = [hash(fingerprint(result.world)), hash(fingerprint(known))];
+      if (expected === found) return;
+      log.error({ revision, expected, found }, 'what was known is not what the store holds; taking what it holds');
+      this.#become(result.world);
+    } catch (error) {
+      log.debug({ reason: reasonOf(error) }, 'the store could not be audited');
+    }
+  }
+
   stop(): void {
     this.#stopped = true;
+    this.#auditTimer.cancel();
     this.#watch?.stop();
   }
 
@@ -182,6 +220,10 @@ export class State {
         onLost: resolve,
       });
       this.#watch = watch;
+      this.#abandon = (reason) => {
+        watch.stop();
+        resolve(reason);
+      };
     });
   }
 
@@ -229,5 +271,7 @@ async function beginEpoch(store: Store, record: EpochRecord, modRevision: number
     operations: [{ kind: 'put', key: KEYS.epoch, value: JSON.stringify(record) }],
   });
 }
+
+const hash = (text: string): string => createHash('sha256').update(text).digest('hex');
 
 const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -21,17 +21,19 @@ export interface StatusPorts {
 export function reportStatus({ store, state, fleet, health, clock }: StatusPorts): StatusResponse {
   const { world } = state;
   const version = versionOf(world);
+  const { trial } = world;
   const edges = [...world.edges].map((name): EdgeStatus => {
     const known = fleet.get(name);
     const refused = known?.refused && compareVersions(known.refused.version, version) >= 0;
     return {
       name,
       connected: known?.connected === true,
+      elsewhere: known?.connected === true && !known.connection,
       applied: known?.applied,
       refusedReason: refused ? (known.refused?.reason ?? '') : '',
       purgePosition: known?.position,
       statistics: known?.statistics,
-      lastSeenMsAgo: known ? Math.round(clock.monotonic() - known.heardAt) : 0,
+      lastSeenMsAgo: known?.heardAt === undefined ? 0 : Math.round(clock.monotonic() - known.heardAt),
     };
   });
   return {
@@ -40,6 +42,13 @@ export function reportStatus({ store, state, fleet, health, clock }: StatusPorts
     store: store.kind,
     edges,
     origins: everyOrigin(world, health.view.origins),
+    canary: trial && {
+      version,
+      former: trial.others?.snapshot?.version,
+      edges: [...trial.canary.edges],
+      holdMs: trial.canary.holdMs,
+    },
+    drained: world.snapshot?.drained ?? [],
   };
 }
 

@@ -1,8 +1,9 @@
 // Writes what was planned from the present world, if it still is the present one; else plans again. The writes of one process
 // go one after another, so that only other replicas are raced.
-
+import { randomBytes } from 'node:crypto';
 import type { Clock } from '../../infra/runtime/clock.ts';
-import type { Transaction } from '../decide/keys.ts';
+import { type AuditNote, type Caller, withAudit } from '../decide/audit.ts';
+import { KEYS, type Transaction } from '../decide/keys.ts';
 import type { World } from '../decide/world.ts';
 import type { Store } from '../ports.ts';
 import { StoreError } from '../ports.ts';
@@ -23,6 +24,12 @@ export interface Written<Plan> {
   readonly committedAt: number;
 }
 
+/** Who asks for a write, and what the audit log is to say of it. */
+export interface Author<Plan> {
+  readonly caller: Caller;
+  note(plan: Plan & { readonly kind: 'commit' }): AuditNote;
+}
+
 export class Writer {
   readonly #store: Store;
   readonly #state: State;
@@ -38,13 +45,16 @@ export class Writer {
 
   /**
    * Commits what `plan` makes of the world, calling it anew when another was faster; a plan of another kind than `commit` is
-   * returned as it is. Returns as soon as the commit is durable, which may be before the world has it. Throws a StoreError;
+   * returned as it is. What is written says in the audit log who it is from. Returns as soon as the commit is durable, which may be before the world has it. Throws a StoreError;
    * after `unavailable` it may have been written all the same.
    */
-  async write<Plan extends { readonly kind: string }>(plan: (world: World) => Plan): Promise<Written<Plan>> {
+  async write<Plan extends { readonly kind: string }>(
+    plan: (world: World) => Plan,
+    author: Author<Plan>,
+  ): Promise<Written<Plan>> {
     if (this.#waiting >= WAITING) throw new StoreError('unavailable', 'too many changes are waiting; try again later');
     this.#waiting += 1;
-    const turn = this.#last.then(() => this.#attempt(plan));
+    const turn = this.#last.then(() => this.#attempt(plan, author));
     // The next plan is to see what this one wrote.
     this.#last = turn.then(
       ({ revision = 0 }) => this.#state.reached(revision, ECHO_MS),
@@ -57,7 +67,10 @@ export class Writer {
     }
   }
 
-  async #attempt<Plan extends { readonly kind: string }>(plan: (world: World) => Plan): Promise<Written<Plan>> {
+  async #attempt<Plan extends { readonly kind: string }>(
+    plan: (world: World) => Plan,
+    author: Author<Plan>,
+  ): Promise<Written<Plan>> {
     for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
       const { world, lost } = this.#state;
       if (lost !== undefined) {
@@ -68,9 +81,12 @@ export class Writer {
       }
       const planned = plan(world);
       if (!isCommit(planned)) return { plan: planned, revision: undefined, committedAt: this.#clock.monotonic() };
-      const { kind, revision } = await this.#store.commit(planned.transaction);
+      const wrote = planned.transaction.operations.length > 0;
+      const { compares, operations } = wrote ? this.#signed(planned, world, author) : planned.transaction;
+      // In a restored store the same revisions come again: what was planned before must not fit there by chance.
+      const epoch = { key: KEYS.epoch, modRevision: world.epochRevision };
+      const { kind, revision } = await this.#store.commit({ compares: [epoch, ...compares], operations });
       if (kind === 'committed') {
-        const wrote = planned.transaction.operations.length > 0;
         return { plan: planned, revision: wrote ? revision : undefined, committedAt: this.#clock.monotonic() };
       }
       // Whoever was faster wrote one of the keys compared, so that the watch will bring it.
@@ -78,10 +94,21 @@ export class Writer {
     }
     throw new StoreError('unavailable', 'nothing was changed: others kept changing the same; try again');
   }
+
+  #signed<Plan>(
+    planned: Plan & { readonly kind: 'commit'; readonly transaction: Transaction },
+    world: World,
+    { caller, note }: Author<Plan>,
+  ): Transaction {
+    const { epoch, headRevision, access } = world;
+    const before = { epoch, headRevision, audit: access.audit };
+    const unique = randomBytes(6).toString('hex');
+    return withAudit(planned.transaction, before, caller, note(planned), this.#clock.now(), unique);
+  }
 }
 
 function isCommit<Plan extends { readonly kind: string }>(
   plan: Plan,
-): plan is Plan & { readonly transaction: Transaction } {
+): plan is Plan & { readonly kind: 'commit'; readonly transaction: Transaction } {
   return plan.kind === 'commit' && 'transaction' in plan;
 }

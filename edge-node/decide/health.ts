@@ -9,6 +9,7 @@ import {
   HealthStatus,
   type HealthTransition,
   type HealthView,
+  type OriginRef,
 } from '../../proto/gen/meridian/v1/health.ts';
 import type { HealthCheck, Origin, Pool } from '../../proto/gen/meridian/v1/resources.ts';
 
@@ -67,9 +68,11 @@ export interface ViewEntry {
 
 export interface EffectiveStatus {
   readonly status: Status;
-  readonly source: 'measured here' | 'view' | 'assumed';
+  readonly source: 'measured here' | 'view' | 'assumed' | 'operator';
   readonly detail: string;
 }
+
+const DRAINED: EffectiveStatus = { status: 'down', source: 'operator', detail: 'drained by an operator' };
 
 /** How long an edge's own observation counts, milliseconds: three probes may go missing before it is stale. */
 export function freshForMs(check: Pick<HealthCheck, 'intervalMs' | 'timeoutMs'>): number {
@@ -109,6 +112,7 @@ export class HealthTable {
   #entries: ByOrigin<Entry> = new Map();
   #view: ByOrigin<ViewEntry> = new Map();
   #viewExpiresAt = Number.NEGATIVE_INFINITY;
+  #drained: ReadonlySet<string> = new Set();
 
   /** Takes the origins of a snapshot. Those whose address and check are the same keep their state; the rest start anew. */
   setPools(pools: readonly Pool[]): void {
@@ -126,6 +130,11 @@ export class HealthTable {
       entries.set(pool.name, origins);
     }
     this.#entries = entries;
+  }
+
+  /** Origins that an operator has taken out of use: down, whatever is measured, which goes on. */
+  setDrained(origins: readonly OriginRef[]): void {
+    this.#drained = new Set(origins.map(({ pool, origin }) => `${pool}/${origin}`));
   }
 
   /** Notes one probe's result. Returns what to report when the origin changed state; an unknown origin is left alone. */
@@ -152,6 +161,7 @@ export class HealthTable {
   }
 
   status(pool: string, origin: string, now: number): EffectiveStatus {
+    if (this.#drained.size > 0 && this.#drained.has(`${pool}/${origin}`)) return DRAINED;
     const view = now < this.#viewExpiresAt ? this.#view.get(pool)?.get(origin) : undefined;
     const entry = this.#entries.get(pool)?.get(origin);
     if (!entry) return view ? { ...view, source: 'view' } : { status: 'up', source: 'assumed', detail: UNKNOWN.detail };

@@ -1,11 +1,8 @@
 // One stream to one control plane, from the dial to its end: a gRPC channel and a call of its own, so that nothing of a
 // failed attempt (back-off, half-open connections) lingers in the next.
-import {
-  type ChannelCredentials,
-  type ClientDuplexStream,
-  status as GrpcStatus,
-  type StatusObject,
-} from '@grpc/grpc-js';
+import { type ClientDuplexStream, status as GrpcStatus, type StatusObject } from '@grpc/grpc-js';
+import { grpcDial } from '../../infra/runtime/grpc-dial.ts';
+import type { TlsMaterial } from '../../infra/runtime/tls-files.ts';
 import {
   type ConnectRequest,
   type ConnectResponse,
@@ -19,9 +16,9 @@ const MAX_QUEUED = 1_000;
 const CHANNEL_OPTIONS = {
   'grpc.max_receive_message_length': LIMITS.messageBytes,
   'grpc.max_send_message_length': LIMITS.messageBytes,
-  // A peer that vanished without a word is noticed within 15 s.
-  'grpc.keepalive_time_ms': 10_000,
-  'grpc.keepalive_timeout_ms': 5_000,
+  // A peer that vanished without a word is noticed within 7 s.
+  'grpc.keepalive_time_ms': 4_000,
+  'grpc.keepalive_timeout_ms': 3_000,
   'grpc.enable_retries': 0,
   // Proxy variables of the environment are for the world outside.
   'grpc.enable_http_proxy': 0,
@@ -48,11 +45,12 @@ export class ControlLink {
   readonly #events: LinkEvents;
   #closed = false;
 
-  /** Dials `address` ("host:port") at once. Events come later, never from within the constructor. */
-  constructor(address: string, credentials: ChannelCredentials, events: LinkEvents) {
+  /** Dials `address` ("host:port") at once, in plain text without `tls`. Events come later, never from within the constructor. */
+  constructor(address: string, tls: TlsMaterial | undefined, events: LinkEvents) {
     this.address = address;
     this.#events = events;
-    this.#client = new EdgeControlServiceClient(address, credentials, CHANNEL_OPTIONS);
+    const dial = grpcDial(address, tls);
+    this.#client = new EdgeControlServiceClient(address, dial.credentials, { ...CHANNEL_OPTIONS, ...dial.options });
     this.#call = this.#client.connect();
     this.#call.on('data', (message: ConnectResponse) => {
       if (!this.#closed) events.onMessage(message);
@@ -90,6 +88,8 @@ export class ControlLink {
 const HINTS: Partial<Record<GrpcStatus, string>> = {
   [GrpcStatus.NOT_FOUND]: 'declare this edge with "meridian apply"',
   [GrpcStatus.ALREADY_EXISTS]: 'another process may be running under the name of this edge',
+  [GrpcStatus.UNAUTHENTICATED]: 'give this edge a certificate that the control plane trusts',
+  [GrpcStatus.PERMISSION_DENIED]: 'give this edge a certificate of its own name',
   [GrpcStatus.FAILED_PRECONDITION]: 'edge and control plane may be of releases too far apart',
 };
 

@@ -7,22 +7,27 @@
 // stream: the Hello and the full report of the next one say it all.
 //
 // A purge is applied, then acknowledged, within one turn of the event loop, so an ACK never precedes the barrier.
-import { type ChannelCredentials, credentials } from '@grpc/grpc-js';
 import { backoff } from '../../infra/runtime/backoff.ts';
 import type { Clock, Timer } from '../../infra/runtime/clock.ts';
 import type { Log } from '../../infra/runtime/log.ts';
 import type { Metrics } from '../../infra/runtime/metrics.ts';
 import type { Random } from '../../infra/runtime/random.ts';
+import type { TlsMaterial } from '../../infra/runtime/tls-files.ts';
 import { canonicalHost } from '../../proto/canonical-url.ts';
-import type { ConnectResponse, EdgeStatistics, ExplainQuestion } from '../../proto/gen/meridian/v1/edge.ts';
+import type {
+  ConnectResponse,
+  EdgeStatistics,
+  ExplainQuestion,
+  SnapshotUpdate,
+} from '../../proto/gen/meridian/v1/edge.ts';
 import { Explanation } from '../../proto/gen/meridian/v1/explain.ts';
 import type { HealthReport, HealthTransition, HealthView } from '../../proto/gen/meridian/v1/health.ts';
-import type { Purge, PurgeBatch, PurgePosition } from '../../proto/gen/meridian/v1/purge.ts';
-import type { Snapshot } from '../../proto/gen/meridian/v1/resources.ts';
+import type { Purge, PurgeBatch, PurgePosition, PurgeTarget } from '../../proto/gen/meridian/v1/purge.ts';
 import { formatVersion, PROTOCOL_VERSION } from '../../proto/version.ts';
 import { followPurges } from '../decide/purge-log.ts';
 import { ControlLink, type LinkEnd } from './control-link.ts';
 import type { SnapshotAnswer, SnapshotApplier } from './snapshot-applier.ts';
+import { wholeSnapshot } from './whole-snapshot.ts';
 
 const HEARTBEAT_MS = 5_000;
 /** From the dial to the first message. */
@@ -38,8 +43,8 @@ export interface ControlStreamOptions {
   readonly softwareVersion: string;
   /** "host:port" of each replica; at least one. The first dial takes one at random, so that edges spread over them. */
   readonly controlPlanes: readonly string[];
-  /** Plain text when absent. */
-  readonly credentials?: ChannelCredentials;
+  /** The newest certificates, asked for at each dial. Absent: plain text. */
+  readonly tls?: () => TlsMaterial;
 }
 
 export interface ControlStreamPorts {
@@ -47,13 +52,15 @@ export interface ControlStreamPorts {
   readonly random: Random;
   readonly log: Log;
   readonly metrics: Metrics;
-  readonly snapshots: Pick<SnapshotApplier, 'offer' | 'applied' | 'parked'>;
+  readonly snapshots: Pick<SnapshotApplier, 'offer' | 'applied' | 'parked' | 'serving'>;
   /** Raised synchronously. */
   readonly barrier: { apply(purge: Purge): void; reset(): void };
   readonly health: { report(): HealthReport; setView(view: HealthView, now: number): void };
   statistics(): EdgeStatistics;
   /** An exception becomes an answer that says no more than "internal". */
   explain(question: ExplainQuestion): Explanation;
+  /** What a purge would reach; undefined when too much is asked. */
+  count(targets: readonly PurgeTarget[]): Promise<{ readonly objects: number; readonly bytes: number }> | undefined;
 }
 
 type State =
@@ -65,10 +72,11 @@ type State =
 export class ControlStream {
   readonly #options: ControlStreamOptions;
   readonly #ports: ControlStreamPorts;
-  readonly #credentials: ChannelCredentials;
   #state: State = { kind: 'stopped' };
   #position: PurgePosition | undefined;
   #synced = false;
+  /** A change did not fit: from then on only whole snapshots are asked for. */
+  #whole = false;
   #lastError: string | undefined;
   /** Index of the control plane to dial next. */
   #next = 0;
@@ -85,7 +93,6 @@ export class ControlStream {
     }
     this.#options = options;
     this.#ports = ports;
-    this.#credentials = options.credentials ?? credentials.createInsecure();
     const help = 'Whether the stream to a control plane is open.';
     ports.metrics.gauge('meridian_control_connected', help, () => Number(this.connected));
   }
@@ -140,7 +147,7 @@ export class ControlStream {
     const { controlPlanes, edge, instance, softwareVersion } = this.#options;
     const address = controlPlanes[this.#next % controlPlanes.length] ?? '';
     this.#next = (this.#next + 1) % controlPlanes.length;
-    const link: ControlLink = new ControlLink(address, this.#credentials, {
+    const link: ControlLink = new ControlLink(address, this.#options.tls?.(), {
       onMessage: (message) => this.#receive(link, message),
       onClosed: (end) => this.#closed(link, end),
     });
@@ -157,6 +164,7 @@ export class ControlStream {
         applied: snapshots.applied,
         parked: snapshots.parked,
         purgePosition: this.#position,
+        whole: this.#whole,
       },
     });
     link.send({ $case: 'healthReport', value: health.report() });
@@ -211,7 +219,7 @@ export class ControlStream {
       case 'purges':
         return this.#takePurges(link, message.value);
       case 'snapshot':
-        return this.#takeSnapshot(message.value.snapshot);
+        return this.#takeSnapshot(message.value);
       case 'healthView':
         this.#ports.health.setView(message.value, this.#ports.clock.monotonic());
         return undefined;
@@ -221,6 +229,12 @@ export class ControlStream {
           value: { id: message.value.id, explanation: this.#explain(message.value) },
         });
         return undefined;
+      case 'count': {
+        const { id, targets } = message.value;
+        // Without an answer the asker's time runs out.
+        this.#ports.count(targets)?.then((reach) => link.send({ $case: 'countAnswer', value: { id, ...reach } }));
+        return undefined;
+      }
     }
   }
 
@@ -254,7 +268,12 @@ export class ControlStream {
     this.#ports.log.info(fields, 'connected to a control plane');
   }
 
-  #takeSnapshot(snapshot: Snapshot | undefined): string | undefined {
+  #takeSnapshot(update: SnapshotUpdate): string | undefined {
+    const snapshot = update.delta ? wholeSnapshot(this.#ports.snapshots.serving, update.delta) : update.snapshot;
+    if (!snapshot && update.delta) {
+      this.#whole = true;
+      return 'sent a change of a snapshot that does not fit the one that serves; asking for the whole';
+    }
     if (!snapshot?.version) return 'sent a snapshot without a version';
     this.#ports.snapshots.offer(snapshot, (answer) => this.#answerSnapshot(answer));
     return undefined;

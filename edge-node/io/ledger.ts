@@ -19,6 +19,8 @@ export class CountingLedger implements Ledger {
   readonly #outcomes: Readonly<Record<CacheOutcome, Counter>>;
   readonly #failures: Readonly<Record<string, Counter>>;
   readonly #bytes: Counter;
+  /** Milliseconds, summed over all exchanges. */
+  #answerMs = 0;
   readonly #brokenOff: Readonly<Record<Exclude<ExchangeEnd, 'complete'>, Counter>>;
 
   constructor(metrics: Metrics, clock: Clock, sink: AccessSink | undefined) {
@@ -50,7 +52,9 @@ export class CountingLedger implements Ledger {
     this.#bytes.add(bytes);
     if (exchange.failure) this.#failures[exchange.failure.code]?.add();
     if (end !== 'complete') this.#brokenOff[end].add();
-    this.#sink?.(exchange, bytes, this.#clock.monotonic() - exchange.startedAt);
+    const durationMs = this.#clock.monotonic() - exchange.startedAt;
+    this.#answerMs += durationMs;
+    this.#sink?.(exchange, bytes, durationMs);
   }
 
   /** What a heartbeat tells the control plane. */
@@ -66,6 +70,7 @@ export class CountingLedger implements Ledger {
       errors: failed.reduce((sum, code) => sum + (this.#failures[code]?.value() ?? 0), 0),
       cacheObjects: objects,
       cacheBytes: bytes,
+      answerMs: Math.round(this.#answerMs),
       uptimeS: Math.floor((this.#clock.monotonic() - this.#startedAt) / 1000),
     };
   }

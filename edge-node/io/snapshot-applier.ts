@@ -39,6 +39,7 @@ export class SnapshotApplier {
   readonly #ports: SnapshotApplierPorts;
   readonly #count: (outcome: string) => void;
   #applied: Version | undefined;
+  #serving: Snapshot | undefined;
   #parked: Version | undefined;
   #waiting: Offer | undefined;
   #running: Promise<void> | undefined;
@@ -54,6 +55,11 @@ export class SnapshotApplier {
   /** What serves; undefined when nothing does. */
   get applied(): Version | undefined {
     return this.#applied;
+  }
+
+  /** The same, whole. */
+  get serving(): Snapshot | undefined {
+    return this.#serving;
   }
 
   /** The newest version refused, until a newer one serves. */
@@ -82,6 +88,7 @@ export class SnapshotApplier {
       return;
     }
     this.#applied = decision.version;
+    this.#serving = snapshot;
     this.#ports.log.info({ version }, 'serving the snapshot on disk');
   }
 
@@ -141,6 +148,7 @@ export class SnapshotApplier {
       return this.#refuse(version, `it cannot be served: ${messageOf(error)}`, true);
     }
     this.#applied = version;
+    this.#serving = snapshot;
     if (compareVersions(version, this.#parked) > 0) this.#parked = undefined;
     this.#count('applied');
     this.#ports.log.info({ version: formatVersion(version) }, 'snapshot applied');

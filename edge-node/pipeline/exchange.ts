@@ -4,6 +4,7 @@ import type { Admitted, RequestHead } from '../decide/admit.ts';
 import type { CacheDetail } from '../decide/cache/cache-status.ts';
 import type { CacheEntry, StoredHead } from '../decide/cache/entry.ts';
 import type { StaleReason } from '../decide/cache/freshness.ts';
+import { purgeName } from '../decide/cache/key.ts';
 import type { BypassReason, RequestClass } from '../decide/cache/request.ts';
 import { clientAddress } from '../decide/client-address.ts';
 import type { CompiledOrigin, CompiledRoute, CompiledSite } from '../decide/compile.ts';
@@ -121,4 +122,10 @@ export function finish(x: Exchange, ports: Ports, end: ExchangeEnd, bytes?: numb
 export function required<T>(value: T | undefined, what: string): T {
   if (value === undefined) throw new Error(`the exchange has no ${what} at this step`);
   return value;
+}
+
+/** `purgeName` of the URL as it was asked for, where the route leaves something of it out of the key; else undefined. */
+export function askedName(x: Exchange): string | undefined {
+  const { host, target } = required(x.admitted, 'admission');
+  return x.target === target ? undefined : purgeName(host, target);
 }

@@ -20,6 +20,7 @@ import {
   findSite,
 } from '../decide/compile.ts';
 import type { FailureCode } from '../decide/errors.ts';
+import { isPurged, judgedHead } from '../decide/purged.ts';
 import type { Ports } from '../ports.ts';
 
 type Question = { readonly url: string; readonly ip: string };
@@ -91,11 +92,13 @@ function explainStored(
     if (request.kind === 'bypass') return request;
     const entry = selectVariant(variants, []);
     if (!entry) return { kind: 'absent', variants: variants.length };
-    const names = [entry.purgeTarget, purgeName(url.host, url.target)];
-    if (names.some((name) => world.barrier.covers(entry.head.barrier, entry.host, name))) {
+    const asked = purgeName(url.host, url.target);
+    if (isPurged(world.barrier, entry, asked)) {
       return { kind: 'purged', head: entry.head, current: world.barrier.current };
     }
-    return { kind: 'stored', head: entry.head, judgement: judge(entry.head, request.directives, world.clock.now()) };
+    const now = world.clock.now();
+    const head = judgedHead(world.barrier, entry, now, asked);
+    return { kind: 'stored', head, judgement: judge(head, request.directives, now) };
   }
 }
 

@@ -297,3 +297,16 @@ describe('a local stack over etcd', { skip: needsEtcd() }, () => {
 function needsEtcd(): string | false {
   return onPath('etcd', process.env.PATH) || process.env.CI ? false : `etcd is not on the PATH: ${INSTALL_ETCD}`;
 }
+
+test('with --tls everything proves who it is, and the printed commands still work', async () => {
+  const stack = await startStack('--tls');
+  try {
+    const plain = await meridian('status', '--control-plane', stack.admin);
+    assert.match(plain.stderr, /if it uses TLS, give --ca/);
+    const line = /meridian\.js (purge .*)$/m.exec(stack.output())?.[1] ?? '';
+    const purged = await meridian(...line.split(' '));
+    assert.deepEqual([purged.code, purged.stdout.includes('purged on 3 of 3 edges')], [0, true], purged.stderr);
+  } finally {
+    assert.equal(await stack.stop(), 0);
+  }
+});

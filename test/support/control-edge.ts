@@ -25,13 +25,13 @@ export function purges(
   resetTo?: PurgePosition,
   epoch = 1,
 ): NonNullable<ConnectResponse['message']> {
-  const batch = { epoch, purges: sequences.map((sequence) => ({ sequence, targets: [] })), resetTo };
+  const batch = { epoch, purges: sequences.map((sequence) => ({ sequence, targets: [], soft: false })), resetTo };
   return { $case: 'purges', value: batch };
 }
 
 export const update = (snapshot: Snapshot): NonNullable<ConnectResponse['message']> => ({
   $case: 'snapshot',
-  value: { snapshot },
+  value: { snapshot, delta: undefined },
 });
 
 export interface Edge {
@@ -100,6 +100,7 @@ export async function startEdge(t: TestContext, at: readonly FakeControlPlane[],
         },
         reset: () => barrier.push('reset'),
       },
+      count: async () => ({ objects: 3, bytes: 300 }),
       statistics: () => EdgeStatistics.fromPartial({ requests: 7 }),
       explain({ url }) {
         if (url === 'http://broken/') throw new Error('secret');

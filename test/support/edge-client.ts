@@ -1,10 +1,13 @@
 // The edge's end of its stream to a control plane, with nothing behind it: a test says what it answers.
 
 import type { TestContext } from 'node:test';
-import { credentials, type ServiceError } from '@grpc/grpc-js';
+import type { ServiceError } from '@grpc/grpc-js';
+import { grpcDial } from '../../infra/runtime/grpc-dial.ts';
+import type { TlsMaterial } from '../../infra/runtime/tls-files.ts';
 import {
   type ConnectRequest,
   type ConnectResponse,
+  type CountQuestion,
   EdgeControlServiceClient,
   type ExplainQuestion,
   type Hello,
@@ -21,6 +24,7 @@ interface Values {
   readonly purges: PurgeBatch;
   readonly healthView: HealthView;
   readonly explain: ExplainQuestion;
+  readonly count: CountQuestion;
 }
 
 export interface TestEdge {
@@ -38,9 +42,12 @@ export interface TestEdge {
   close(): void;
 }
 
-/** Dials and says nothing yet. */
-export function dialEdge(t: TestContext, port: number): TestEdge {
-  const client = new EdgeControlServiceClient(`127.0.0.1:${port}`, credentials.createInsecure(), {
+/** Dials, over TLS with `tls`, and says nothing yet. */
+export function dialEdge(t: TestContext, port: number, tls?: TlsMaterial): TestEdge {
+  const address = `127.0.0.1:${port}`;
+  const dial = grpcDial(address, tls);
+  const client = new EdgeControlServiceClient(address, dial.credentials, {
+    ...dial.options,
     // A subchannel of its own, as another process would have.
     'grpc.use_local_subchannel_pool': 1,
     'grpc.max_receive_message_length': -1,
@@ -104,8 +111,14 @@ function is<Case extends keyof Values>(message: Down, kind: Case): message is Do
 }
 
 /** Dials and introduces itself: by default as an edge that has nothing. */
-export function connectEdge(t: TestContext, port: number, edge: string, hello: Partial<Hello> = {}): TestEdge {
-  const connection = dialEdge(t, port);
+export function connectEdge(
+  t: TestContext,
+  port: number,
+  edge: string,
+  hello: Partial<Hello> = {},
+  tls?: TlsMaterial,
+): TestEdge {
+  const connection = dialEdge(t, port, tls);
   const value: Hello = {
     protocolVersion: PROTOCOL_VERSION,
     edge,
@@ -114,6 +127,8 @@ export function connectEdge(t: TestContext, port: number, edge: string, hello: P
     applied: undefined,
     parked: undefined,
     purgePosition: undefined,
+    // It keeps nothing that a change could be applied to.
+    whole: true,
     ...hello,
   };
   connection.send({ $case: 'hello', value });

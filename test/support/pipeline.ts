@@ -128,8 +128,8 @@ export class World {
     assert.match(client.cache ?? '', /stored/);
   }
 
-  purge(target: PurgeTarget['target'] = { $case: 'all', value: {} }): void {
-    this.barrier.apply({ sequence: this.barrier.current + 1, targets: [{ target }] });
+  purge(target: PurgeTarget['target'] = { $case: 'all', value: {} }, soft = false): void {
+    this.barrier.apply({ sequence: this.barrier.current + 1, targets: [{ target }], soft });
   }
 
   /** Measures an origin of pool `cities` until it counts as down. */

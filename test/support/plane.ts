@@ -2,21 +2,33 @@
 // otherwise.
 import path from 'node:path';
 import type { TestContext } from 'node:test';
-import { credentials } from '@grpc/grpc-js';
+import { Metadata } from '@grpc/grpc-js';
 import { type ControlPlane, type ControlPlaneOptions, startControlPlane } from '../../control-plane/main.ts';
+import { grpcDial } from '../../infra/runtime/grpc-dial.ts';
 import { silentLog } from '../../infra/runtime/log.ts';
 import { seededRandom } from '../../infra/runtime/random.ts';
+import type { TlsMaterial } from '../../infra/runtime/tls-files.ts';
+import type {
+  CreateTokenRequest,
+  CreateTokenResponse,
+  ListAuditResponse,
+  ListTokensResponse,
+} from '../../proto/gen/meridian/v1/access.ts';
 import {
   AdminServiceClient,
   ApplyRequest,
   type ApplyResponse,
+  DrainRequest,
   type EdgeOutcome,
   ExplainRequest,
   type ExplainResponse,
   GetRequest,
   type GetResponse,
+  HistoryRequest,
+  type HistoryResponse,
   PurgeRequest,
   type PurgeResponse,
+  RollbackRequest,
   type StatusResponse,
 } from '../../proto/gen/meridian/v1/admin.ts';
 import type { Edge, Version } from '../../proto/gen/meridian/v1/resources.ts';
@@ -32,7 +44,7 @@ export interface Plane extends ControlPlane {
 }
 
 export async function startPlane(t: TestContext, options: Partial<ControlPlaneOptions> = {}): Promise<Plane> {
-  const clock = new FakeClock();
+  const clock = options.clock instanceof FakeClock ? options.clock : new FakeClock();
   const file = path.join(tempFolder(t), 'meridian.db');
   const plane = await startControlPlane({
     store: { kind: 'embedded', file },
@@ -71,14 +83,51 @@ export interface Answer<Event> {
 
 export class Admin {
   readonly #client: AdminServiceClient;
+  readonly #metadata = new Metadata();
 
-  constructor(t: TestContext, port: number) {
-    this.#client = new AdminServiceClient(`127.0.0.1:${port}`, credentials.createInsecure());
+  /** Over TLS with `tls`, and with `token` if it is given. */
+  constructor(t: TestContext, port: number, tls?: TlsMaterial, token?: string) {
+    const address = `127.0.0.1:${port}`;
+    const dial = grpcDial(address, tls);
+    // A connection of its own, as another process would have.
+    const options = { ...dial.options, 'grpc.use_local_subchannel_pool': 1, 'grpc.max_send_message_length': -1 };
+    this.#client = new AdminServiceClient(address, dial.credentials, options);
+    if (token !== undefined) this.#metadata.set('authorization', token);
     t.after(() => this.#client.close());
   }
 
+  createToken(request: CreateTokenRequest): Promise<CreateTokenResponse> {
+    return answered((done) => this.#client.createToken(request, this.#metadata, done));
+  }
+
+  listTokens(): Promise<ListTokensResponse> {
+    return answered((done) => this.#client.listTokens({}, this.#metadata, done));
+  }
+
+  async revokeToken(id: string): Promise<void> {
+    await answered((done) => this.#client.revokeToken({ id }, this.#metadata, done));
+  }
+
+  audit(limit = 0, beforeRevision = 0): Promise<ListAuditResponse> {
+    return answered((done) => this.#client.listAudit({ limit, beforeRevision }, this.#metadata, done));
+  }
+
+  rollback(request: Partial<RollbackRequest>): Answer<ApplyResponse> {
+    const stream = this.#client.rollback(RollbackRequest.fromPartial(request), this.#metadata);
+    return gather(stream, ({ progress }) => progress);
+  }
+
+  drain(request: Partial<DrainRequest>): Answer<ApplyResponse> {
+    const stream = this.#client.drain(DrainRequest.fromPartial(request), this.#metadata);
+    return gather(stream, ({ progress }) => progress);
+  }
+
+  history(request: Partial<HistoryRequest> = {}): Promise<HistoryResponse> {
+    return answered((done) => this.#client.history(HistoryRequest.fromPartial(request), this.#metadata, done));
+  }
+
   apply(request: Partial<ApplyRequest>): Answer<ApplyResponse> {
-    return gather(this.#client.apply(ApplyRequest.fromPartial(request)));
+    return gather(this.#client.apply(ApplyRequest.fromPartial(request), this.#metadata), (response) => response);
   }
 
   /** Applies and returns the version. */
@@ -90,30 +139,26 @@ export class Admin {
   }
 
   purge(request: Partial<PurgeRequest>): Answer<PurgeResponse> {
-    return gather(this.#client.purge(PurgeRequest.fromPartial(request)));
+    return gather(this.#client.purge(PurgeRequest.fromPartial(request), this.#metadata), (response) => response);
   }
 
   get(request: Partial<GetRequest> = {}): Promise<GetResponse> {
-    return new Promise((resolve, reject) => {
-      this.#client.get(GetRequest.fromPartial(request), (error, response) =>
-        error ? reject(error) : resolve(response),
-      );
-    });
+    return answered((done) => this.#client.get(GetRequest.fromPartial(request), this.#metadata, done));
   }
 
   status(): Promise<StatusResponse> {
-    return new Promise((resolve, reject) => {
-      this.#client.status({}, (error, response) => (error ? reject(error) : resolve(response)));
-    });
+    return answered((done) => this.#client.status({}, this.#metadata, done));
   }
 
   explain(request: Partial<ExplainRequest>): Promise<ExplainResponse> {
-    return new Promise((resolve, reject) => {
-      this.#client.explain(ExplainRequest.fromPartial(request), (error, response) =>
-        error ? reject(error) : resolve(response),
-      );
-    });
+    return answered((done) => this.#client.explain(ExplainRequest.fromPartial(request), this.#metadata, done));
   }
+}
+
+function answered<T>(call: (done: (error: Error | null, response: T) => void) => unknown): Promise<T> {
+  return new Promise((resolve, reject) => {
+    call((error, response) => (error ? reject(error) : resolve(response)));
+  });
 }
 
 interface Stream<Event> {
@@ -123,12 +168,18 @@ interface Stream<Event> {
   cancel(): void;
 }
 
-function gather<Event>(stream: Stream<Event>): Answer<Event> {
+function gather<Message, Event>(
+  stream: Stream<Message>,
+  unwrap: (message: Message) => Event | undefined,
+): Answer<Event> {
   const events: Event[] = [];
   const all = Promise.withResolvers<Event[]>();
   // It may reject before the test looks.
   all.promise.catch(() => undefined);
-  stream.on('data', (event) => events.push(event));
+  stream.on('data', (message) => {
+    const event = unwrap(message);
+    if (event) events.push(event);
+  });
   stream.on('error', all.reject);
   stream.on('end', () => all.resolve(events));
   return {

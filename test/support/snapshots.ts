@@ -36,5 +36,6 @@ export function snapshotOf(revision: number, { epoch = 1, edge = 'edge-1', pool 
     ],
     pools: [poolOf({ london: 'http://127.0.0.1:9' })],
     edges: [{ name: edge, location: { latitude: 51.5, longitude: -0.1 }, trustedProxies: [] }],
+    drained: [],
   };
 }

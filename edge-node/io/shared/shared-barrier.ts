@@ -12,8 +12,8 @@
 
 import type { Purge } from '../../../proto/gen/meridian/v1/purge.ts';
 import type { RaisableBarrier } from '../../decide/barrier.ts';
-import { purgeName } from '../../decide/cache/key.ts';
 import { type HashKey, StringHash } from '../../decide/hash.ts';
+import { raisedBy, somePrefix, someTag } from '../../decide/purge-names.ts';
 
 export interface SharedBarrierHandles {
   readonly hashKey: HashKey;
@@ -33,7 +33,15 @@ const ALL = 2;
 /** The last purge of any host: nobody looks for a host that was not purged. */
 const HOSTS = 3;
 const FILLED = 4;
-const CELLS = 8;
+/** The last purge of any prefix, and of any tag. */
+const PREFIXES = 5;
+const TAGS = 6;
+/** Of soft purges what CURRENT, ALL, HOSTS, PREFIXES and TAGS are of hard ones: each this much further on. */
+const SOFT = 7;
+const CELLS = 16;
+/** Before the names of soft purges in the table, and of prefixes: no host begins so. */
+const SOFTLY = '  ';
+const PREFIX = '/';
 const PROBES = 4;
 
 const DEFAULT_CELLS = 1 << 20;
@@ -46,6 +54,19 @@ export function allocateSharedBarrier(hashKey: HashKey, cells = DEFAULT_CELLS): 
   return { hashKey, memory: new SharedArrayBuffer((CELLS + cells) * Float64Array.BYTES_PER_ELEMENT) };
 }
 
+interface Numbers {
+  /** What names in the table begin with. */
+  readonly mark: string;
+  readonly newest: number;
+  readonly all: number;
+  readonly hosts: number;
+  readonly prefixes: number;
+  readonly tags: number;
+}
+
+const NONE: Numbers = { mark: '', newest: 0, all: 0, hosts: 0, prefixes: 0, tags: 0 };
+const UNTAGGED: readonly string[] = [];
+
 export class SharedBarrier implements RaisableBarrier {
   readonly #stamps: Int32Array;
   readonly #numbers: Float64Array;
@@ -54,8 +75,8 @@ export class SharedBarrier implements RaisableBarrier {
   // As they were at this stamp.
   #stamp = 0;
   #current = 0;
-  #all = 0;
-  #hosts = 0;
+  #hard = NONE;
+  #soft = NONE;
 
   constructor(handles: SharedBarrierHandles) {
     this.#stamps = new Int32Array(handles.memory);
@@ -69,43 +90,53 @@ export class SharedBarrier implements RaisableBarrier {
     return this.#current;
   }
 
-  covers(entryBarrier: number, host: string, target: string): boolean {
+  covers(entryBarrier: number, host: string, target: string, tags = UNTAGGED): boolean {
     this.#look();
     // Most entries are newer than the newest purge, or nothing was ever purged.
-    if (entryBarrier >= this.#current) return false;
-    if (entryBarrier < this.#all) return true;
-    if (entryBarrier < this.#hosts && this.#raisedAbove(entryBarrier, host)) return true;
-    return this.#raisedAbove(entryBarrier, target);
+    return entryBarrier < this.#hard.newest && this.#above(this.#hard, entryBarrier, host, target, tags);
+  }
+
+  stales(entryBarrier: number, host: string, target: string, tags = UNTAGGED): boolean {
+    this.#look();
+    return entryBarrier < this.#soft.newest && this.#above(this.#soft, entryBarrier, host, target, tags);
   }
 
   /** On the main thread alone. */
   apply(purge: Purge): void {
     this.#look();
     const next = this.#current + 1;
-    for (const { target } of purge.targets) {
-      switch (target?.$case) {
-        case 'url':
-          this.#raise(purgeName(target.value.host, target.value.path), next);
+    const [mark, shift] = purge.soft ? [SOFTLY, SOFT] : ['', 0];
+    for (const raised of purge.targets.flatMap(raisedBy)) {
+      switch (raised.kind) {
+        case 'all':
+          this.#raiseAll(next, shift);
           break;
         case 'host':
-          this.#raise(target.value, next);
-          this.#numbers[HOSTS] = next;
+          this.#raise(mark + raised.name, next);
+          this.#numbers[HOSTS + shift] = next;
           break;
-        case 'all':
-        case undefined:
-          // Absent: a target of a kind that this version does not know.
-          this.#raiseAll(next);
+        case 'url':
+          this.#raise(mark + raised.name, next);
+          break;
+        case 'prefix':
+          this.#raise(mark + PREFIX + raised.name, next);
+          this.#numbers[PREFIXES + shift] = next;
+          break;
+        case 'tag':
+          this.#raise(mark + raised.name, next);
+          this.#numbers[TAGS + shift] = next;
+          break;
       }
     }
-    this.#publish(next);
+    this.#publish(next, shift);
   }
 
   /** On the main thread alone. */
   reset(): void {
     this.#look();
     const next = this.#current + 1;
-    this.#raiseAll(next);
-    this.#publish(next);
+    this.#raiseAll(next, 0);
+    this.#publish(next, 0);
   }
 
   stats(): SharedBarrierStats {
@@ -117,19 +148,47 @@ export class SharedBarrier implements RaisableBarrier {
     const stamp = Atomics.load(this.#stamps, STAMP);
     if (stamp === this.#stamp) return;
     this.#stamp = stamp;
-    this.#current = this.#number(CURRENT);
-    this.#all = this.#number(ALL);
-    this.#hosts = this.#number(HOSTS);
+    this.#hard = this.#numbersFrom(0, '');
+    this.#soft = this.#numbersFrom(SOFT, SOFTLY);
+    this.#current = Math.max(this.#hard.newest, this.#soft.newest);
   }
 
-  #publish(next: number): void {
-    this.#numbers[CURRENT] = next;
+  #numbersFrom(shift: number, mark: string): Numbers {
+    const read = (at: number) => this.#number(at + shift);
+    return {
+      mark,
+      newest: read(CURRENT),
+      all: read(ALL),
+      hosts: read(HOSTS),
+      prefixes: read(PREFIXES),
+      tags: read(TAGS),
+    };
+  }
+
+  #publish(next: number, shift: number): void {
+    this.#numbers[CURRENT + shift] = next;
     Atomics.add(this.#stamps, STAMP, 1);
   }
 
-  #raiseAll(level: number): void {
-    this.#numbers[ALL] = level;
-    this.#numbers[FILLED] = 0;
+  #raiseAll(level: number, shift: number): void {
+    this.#numbers[ALL + shift] = level;
+    // Soft records stay below, in cells that count as filled.
+    if (shift === 0) this.#numbers[FILLED] = 0;
+  }
+
+  #above(
+    { mark, all, hosts, prefixes, tags }: Numbers,
+    level: number,
+    host: string,
+    target: string,
+    of: readonly string[],
+  ) {
+    if (level < all) return true;
+    if (level < hosts && this.#raisedAbove(level, mark + host)) return true;
+    if (this.#raisedAbove(level, mark + target)) return true;
+    if (level < prefixes && somePrefix(host, target, (name) => this.#raisedAbove(level, mark + PREFIX + name)))
+      return true;
+    return level < tags && someTag(host, of, (name) => this.#raisedAbove(level, mark + name));
   }
 
   #raise(name: string, level: number): void {

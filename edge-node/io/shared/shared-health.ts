@@ -10,7 +10,9 @@ export interface SharedHealthHandles {
 
 /** What a byte says; memory that was never written says the first. Why it is so is known where it was measured. */
 const MEANINGS: readonly EffectiveStatus[] = (['up', 'down'] as const).flatMap((status) =>
-  (['assumed', 'measured here', 'view'] as const).map((source) => Object.freeze({ status, source, detail: source })),
+  (['assumed', 'measured here', 'view', 'operator'] as const).map((source) =>
+    Object.freeze({ status, source, detail: source }),
+  ),
 );
 const ASSUMED: EffectiveStatus = Object.freeze({ status: 'up', source: 'assumed', detail: 'assumed' });
 

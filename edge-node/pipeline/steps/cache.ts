@@ -11,8 +11,9 @@ import { hasConditions } from '../../decide/cache/validation.ts';
 import { selectVariant } from '../../decide/cache/vary.ts';
 import { failure } from '../../decide/errors.ts';
 import { responseFraming, variesBeyondKey } from '../../decide/forward.ts';
+import { isPurged, judgedHead } from '../../decide/purged.ts';
 import type { Ports } from '../../ports.ts';
-import { type Exchange, type OriginAnswer, required } from '../exchange.ts';
+import { askedName, type Exchange, type OriginAnswer, required } from '../exchange.ts';
 import type { RequestMemo } from '../request-memo.ts';
 import type { StepFunction } from '../run.ts';
 
@@ -32,18 +33,14 @@ export const lookUp: StepFunction<'lookUp'> = (x, { ports, memo }) => {
     x.forward = variants.length === 0 ? 'uri-miss' : 'vary-miss';
     return directives.onlyIfCached ? notCached(x) : 'choose';
   }
-  const { barrier } = entry.head;
-  const { host, target: asked } = required(x.admitted, 'admission');
-  // A purge names a URL as it is asked for, whatever of it counts on this route.
-  const purged =
-    ports.barrier.covers(barrier, entry.host, entry.purgeTarget) ||
-    (x.target !== asked && ports.barrier.covers(barrier, host, purgeName(host, asked)));
-  if (purged) {
+  const asked = askedName(x);
+  if (isPurged(ports.barrier, entry, asked)) {
     ports.cache.removeEntry(entry);
     x.forward = 'purged';
     return directives.onlyIfCached ? notCached(x) : 'choose';
   }
-  const judgement = judge(entry.head, directives, ports.clock.now());
+  const now = ports.clock.now();
+  const judgement = judge(judgedHead(ports.barrier, entry, now, asked), directives, now);
   if (judgement.kind === 'fresh') {
     ports.cache.touch(entry);
     x.entry = entry;

@@ -9,11 +9,12 @@ import type { FieldList } from '../../decide/fields.ts';
 import { forwardedFor, forwardRequestFields, responseFields } from '../../decide/forward.ts';
 import { DateText } from '../../decide/http1/response-head.ts';
 import { candidates } from '../../decide/order.ts';
+import { isPurged } from '../../decide/purged.ts';
 import { decideRetry, type OriginFailure } from '../../decide/retry.ts';
 import { passableTrailers, takesTrailers } from '../../decide/trailers.ts';
 import { asksForWebSocket, WEBSOCKET } from '../../decide/upgrade.ts';
 import type { OriginCall, OriginHandler, Ports, RequestBody } from '../../ports.ts';
-import { type Exchange, finish, required } from '../exchange.ts';
+import { askedName, type Exchange, finish, required } from '../exchange.ts';
 import type { Engine, StepFunction } from '../run.ts';
 import type { Next } from '../table.ts';
 import { Tee, type TeeOwner } from '../tee.ts';
@@ -118,7 +119,7 @@ class Fetch implements OriginHandler, TeeOwner {
 
   onHead(status: number, received: FieldList): void {
     const x = this.#x;
-    if (x.staleOnError && x.stale && isOriginError(status) && !this.#isPurged(x.stale)) {
+    if (x.staleOnError && x.stale && isOriginError(status) && !this.#isPurged(x, x.stale)) {
       this.#headSeen = true;
       this.#tee?.abort();
       this.#engine.resume(x, 'fetch', serveStale(x));
@@ -166,13 +167,13 @@ class Fetch implements OriginHandler, TeeOwner {
     else this.#engine.resume(x, 'fetch', this.#afterFailure(x, cause));
   }
 
-  #isPurged({ head, host, purgeTarget }: CacheEntry): boolean {
-    return this.#ports.barrier.covers(head.barrier, host, purgeTarget);
+  #isPurged(x: Exchange, entry: CacheEntry): boolean {
+    return isPurged(this.#ports.barrier, entry, askedName(x));
   }
 
   #afterFailure(x: Exchange, cause: OriginFailure): Next<'fetch'> {
     // A purge since the look-up ends its use: an origin must not be asked whether it is still good.
-    if (x.stale && this.#isPurged(x.stale)) x.stale = undefined;
+    if (x.stale && this.#isPurged(x, x.stale)) x.stale = undefined;
     const left = (x.candidates?.length ?? 0) - x.attempt;
     const decision = decideRetry(cause, x.request.method, x.client.body?.consumed === true, left);
     this.#ports.log.warn({ origin: x.origin?.name, detail: cause.detail, decision }, 'an origin failed a request');

@@ -62,7 +62,7 @@ test('what changed is printed, and the new version', async (t) => {
     hostnames: ['a.example'],
     routes: [{ pathPrefix: '/', pool: 'citys', cache: { enabled: true, defaultTtlMs: 0 } }],
   };
-  const rest = { pools: [], dryRun: false, waitMs: 0, expected: undefined };
+  const rest = { pools: [], dryRun: false, waitMs: 0, expected: undefined, canary: undefined };
   const expected = [
     { ...rest, sites: [demo], edges: [lon], prune: true },
     { ...rest, sites: [], edges: [lon], prune: false },

@@ -14,17 +14,32 @@ import type { Io, ProcessPort } from '../../../cli/commands/command.ts';
 import { run } from '../../../cli/main.ts';
 import { systemClock } from '../../../infra/runtime/clock.ts';
 import { seededRandom } from '../../../infra/runtime/random.ts';
+import type {
+  CreateTokenRequest,
+  CreateTokenResponse,
+  ListAuditRequest,
+  ListAuditResponse,
+  ListTokensResponse,
+  RevokeTokenRequest,
+  RevokeTokenResponse,
+} from '../../../proto/gen/meridian/v1/access.ts';
 import {
   type AdminServiceServer,
   AdminServiceService,
   type ApplyRequest,
   type ApplyResponse,
+  type DrainRequest,
+  type DrainResponse,
   type ExplainRequest,
   type ExplainResponse,
   type GetRequest,
   type GetResponse,
+  type HistoryRequest,
+  type HistoryResponse,
   type PurgeRequest,
   type PurgeResponse,
+  type RollbackRequest,
+  type RollbackResponse,
   type StatusResponse,
 } from '../../../proto/gen/meridian/v1/admin.ts';
 
@@ -74,7 +89,14 @@ export interface Script {
   get?: (request: GetRequest) => Answer<GetResponse>;
   status?: () => Answer<StatusResponse>;
   purge?: (request: PurgeRequest) => readonly Answer<PurgeResponse>[];
+  rollback?: (request: RollbackRequest) => readonly Answer<RollbackResponse>[];
+  drain?: (request: DrainRequest) => readonly Answer<DrainResponse>[];
+  history?: (request: HistoryRequest) => Answer<HistoryResponse>;
   explain?: (request: ExplainRequest) => Answer<ExplainResponse>;
+  listAudit?: (request: ListAuditRequest) => Answer<ListAuditResponse>;
+  createToken?: (request: CreateTokenRequest) => Answer<CreateTokenResponse>;
+  listTokens?: () => Answer<ListTokensResponse>;
+  revokeToken?: (request: RevokeTokenRequest) => Answer<RevokeTokenResponse>;
 }
 
 export function failure(code: status, details: string, metadata?: Metadata): Partial<StatusObject> {
@@ -90,7 +112,14 @@ export async function fakeAdmin(t: TestContext, script: Script): Promise<string>
     purge: (call) => stream(call, script.purge?.(call.request) ?? [UNSCRIPTED]),
     get: (call, done) => answer(script.get?.(call.request) ?? UNSCRIPTED, done),
     status: (_call, done) => answer(script.status?.() ?? UNSCRIPTED, done),
+    rollback: (call) => stream(call, script.rollback?.(call.request) ?? [UNSCRIPTED]),
+    drain: (call) => stream(call, script.drain?.(call.request) ?? [UNSCRIPTED]),
+    history: (call, done) => answer(script.history?.(call.request) ?? UNSCRIPTED, done),
     explain: (call, done) => answer(script.explain?.(call.request) ?? UNSCRIPTED, done),
+    listAudit: (call, done) => answer(script.listAudit?.(call.request) ?? UNSCRIPTED, done),
+    createToken: (call, done) => answer(script.createToken?.(call.request) ?? UNSCRIPTED, done),
+    listTokens: (_call, done) => answer(script.listTokens?.() ?? UNSCRIPTED, done),
+    revokeToken: (call, done) => answer(script.revokeToken?.(call.request) ?? UNSCRIPTED, done),
   };
   const server = new Server();
   server.addService(AdminServiceService, service);

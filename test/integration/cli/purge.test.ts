@@ -40,6 +40,8 @@ test('a purge prints a line for each edge as it answers, and a summary', async (
       ],
       idempotencyKey: '',
       timeoutMs: 5000,
+      soft: false,
+      dryRun: false,
     },
   ]);
 });
@@ -93,13 +95,25 @@ test('host, key and timeout are passed on', async (t) => {
       return [accepted(1)];
     },
   });
-  const argv = ['purge', 'host', 'Example.com.', '--key', 'k1', '--timeout', '250ms', '--control-plane', address];
+  const argv = [
+    'purge',
+    'host',
+    'Example.com.',
+    '--idempotency-key',
+    'k1',
+    '--timeout',
+    '250ms',
+    '--control-plane',
+    address,
+  ];
   const ended = await meridian(argv);
   assert.deepEqual([ended.code, ended.stdout], [0, 'accepted as purge 1\npurged on 0 of 0 edges\n']);
   assert.deepEqual(request, {
     targets: [{ target: { $case: 'host', value: 'example.com' } }],
     idempotencyKey: 'k1',
     timeoutMs: 250,
+    soft: false,
+    dryRun: false,
   });
 });
 
@@ -130,8 +144,11 @@ test('one that fails before it accepted, or ends without a word, has done nothin
 });
 
 const MALFORMED: readonly (readonly [readonly string[], RegExp])[] = [
-  [[], /expected what to purge: url URL\.\., host HOST\.\. or all/],
-  [['urls', 'http://a/'], /unknown form of purge "urls": expected url, host or all \(did you mean "url"\?\)/],
+  [[], /expected what to purge: url URL\.\., prefix URL\.\., host/],
+  [
+    ['urls', 'http://a/'],
+    /unknown form of purge "urls": expected url, prefix, host, tag or all \(did you mean "url"\?\)/,
+  ],
   [['url'], /expected one URL or more after "url"/],
   [['url', 'example.com/a'], /"example\.com\/a" cannot be purged: expected http:\/\/HOST\/PATH/],
   [['url', 'http://a/%zz'], /cannot be purged: the URL has a broken percent-escape/],
@@ -145,7 +162,7 @@ const MALFORMED: readonly (readonly [readonly string[], RegExp])[] = [
   [['all', 'of', 'it'], /unexpected argument "of"/],
   [['all', '--timeout', '5'], /--timeout: expected a duration such as 5s, found "5"/],
   [['all', '--timeout', '1h'], /--timeout: expected a duration from 10ms to 10m, found "1h"/],
-  [['all', '--key', 'k'.repeat(129)], /--key: expected at most 128 characters/],
+  [['all', '--idempotency-key', 'k'.repeat(129)], /--idempotency-key: expected at most 128 characters/],
   [
     ['all', '--control-plane', 'nowhere'],
     /--control-plane: expected HOST:PORT such as 127\.0\.0\.1:7401, found "nowhere"/,

@@ -17,7 +17,7 @@ async function example(): Promise<Snapshot> {
   const bytes = await readFile(new URL('../../../docs/examples/cities.yaml', import.meta.url));
   const loaded = parseConfig([{ file: 'cities.yaml', bytes }], true);
   assert.equal(loaded.kind, 'loaded');
-  return { version, ...loaded.resources };
+  return { version, ...loaded.resources, drained: [] };
 }
 
 test('what get prints, apply sends back unchanged', async (t) => {
@@ -63,8 +63,8 @@ test('get asks for a kind and a name, understands plurals, and says what it does
     stderr: 'meridian: there is no edge "nowhere"; "meridian get edge" prints those that there are\n',
   });
   assert.deepEqual(requests, [
-    { kind: 'edge', name: 'singapore' },
-    { kind: 'edge', name: 'nowhere' },
+    { kind: 'edge', name: 'singapore', version: undefined },
+    { kind: 'edge', name: 'nowhere', version: undefined },
   ]);
   const wrong = await meridian(['get', 'pol'], { env });
   assert.equal(wrong.code, 2);
@@ -79,6 +79,7 @@ const statistics = {
   cacheObjects: 12,
   cacheBytes: 3_000_000,
   uptimeS: 7300,
+  answerMs: 0,
 };
 const edge = (name: string, parts: Partial<EdgeStatus>): EdgeStatus => ({
   name,
@@ -88,6 +89,7 @@ const edge = (name: string, parts: Partial<EdgeStatus>): EdgeStatus => ({
   purgePosition: { epoch: 1, sequence: 5 },
   statistics: undefined,
   lastSeenMsAgo: 1000,
+  elsewhere: false,
   ...parts,
 });
 const STATUS: StatusResponse = {
@@ -106,6 +108,8 @@ const STATUS: StatusResponse = {
     { origin: { pool: 'cities', origin: 'sydney' }, status: HealthStatus.DOWN, edgesUp: 0, edgesDown: 3 },
     { origin: { pool: 'cities', origin: 'lagos' }, status: HealthStatus.UNSPECIFIED, edgesUp: 0, edgesDown: 0 },
   ],
+  canary: undefined,
+  drained: [],
 };
 
 const EDGES = `EDGE  STATE    VERSION  PURGES  REQUESTS  HITS  OBJECTS    CACHE  UP  DETAIL
@@ -145,7 +149,7 @@ test('colours are there when asked for, and do not shift the columns', async (t)
 test('for programs there is one document', async (t) => {
   const env = { MERIDIAN_ADMIN: await fakeAdmin(t, { status: () => STATUS }) };
   const whole = JSON.parse((await meridian(['status', '--json'], { env })).stdout);
-  assert.deepEqual(Object.keys(whole), ['version', 'store', 'purgePosition', 'edges', 'origins']);
+  assert.deepEqual(Object.keys(whole), ['version', 'store', 'purgePosition', 'canary', 'drained', 'edges', 'origins']);
   assert.deepEqual(whole.edges[0], {
     name: 'lon',
     state: 'current',
@@ -155,6 +159,7 @@ test('for programs there is one document', async (t) => {
     purgePosition: { epoch: 1, sequence: 5 },
     statistics,
     lastSeenMsAgo: 1000,
+    elsewhere: false,
   });
   assert.deepEqual(
     whole.edges.map(({ state }: { state: string }) => state),

@@ -122,7 +122,7 @@ test('changes made at the same moment all arrive', async (t) => {
 
 test('resources are read all, by kind, and by name', async (t) => {
   const { admin } = await startPlane(t);
-  assert.deepEqual((await admin.get()).snapshot, { version: undefined, sites: [], pools: [], edges: [] });
+  assert.deepEqual((await admin.get()).snapshot, { version: undefined, sites: [], pools: [], edges: [], drained: [] });
   await admin.applied(configuration('london', 'tokyo'));
   const counts = async (request: Parameters<typeof admin.get>[0]) => {
     const { snapshot } = await admin.get(request);
@@ -142,7 +142,16 @@ test('status tells of edges that are connected, were, and never have been', asyn
   const here = connectEdge(t, plane.edgePort, 'here', { applied: version });
   const left = connectEdge(t, plane.edgePort, 'left');
   await Promise.all([here.take('healthView'), left.take('healthView')]);
-  const statistics = { requests: 9, hits: 5, misses: 3, errors: 1, cacheObjects: 2, cacheBytes: 77, uptimeS: 60 };
+  const statistics = {
+    requests: 9,
+    hits: 5,
+    misses: 3,
+    errors: 1,
+    cacheObjects: 2,
+    cacheBytes: 77,
+    uptimeS: 60,
+    answerMs: 0,
+  };
   here.send({ $case: 'heartbeat', value: { statistics } });
   left.close();
   await until('both to be shown', async () => {

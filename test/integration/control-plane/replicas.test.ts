@@ -5,10 +5,14 @@ import { status } from '@grpc/grpc-js';
 import { KEYS, resourceKey } from '../../../control-plane/decide/keys.ts';
 import { openEtcdStore } from '../../../control-plane/io/etcd-store.ts';
 import { systemClock } from '../../../infra/runtime/clock.ts';
+import { Role } from '../../../proto/gen/meridian/v1/access.ts';
+import { HealthStatus } from '../../../proto/gen/meridian/v1/health.ts';
 import type { PurgeTarget } from '../../../proto/gen/meridian/v1/purge.ts';
+import { client, filesIn, materialOf, server } from '../../support/certs.ts';
 import { connectEdge } from '../../support/edge-client.ts';
 import { type Etcd, startEtcd } from '../../support/etcd.ts';
-import { configuration, edgeOf, outcomes, type Plane, startPlane } from '../../support/plane.ts';
+import { Admin, configuration, edgeOf, outcomes, type Plane, startPlane } from '../../support/plane.ts';
+import { tempFolder } from '../../support/temp.ts';
 import { until } from '../../support/until.ts';
 
 let shared: Promise<Etcd | undefined> | undefined;
@@ -60,12 +64,94 @@ test('what one replica is told, the edges of the other get', async (t) => {
     );
     edge.send({ $case: 'purgeAck', value: { position: { epoch, sequence: 1 } } });
   }
-  // Acknowledgements are not shared between replicas.
-  assert.deepEqual(outcomes(await answer.all), ['at-a ACKED', 'at-b GONE']);
-  await until('the other replica to have it', async () => {
-    return (await b.admin.status()).edges.find(({ name }) => name === 'at-b')?.purgePosition?.sequence === 1;
+  assert.deepEqual(outcomes(await answer.all), ['at-a ACKED', 'at-b ACKED']);
+  for (const [plane, other] of [
+    [a, 'at-b'],
+    [b, 'at-a'],
+  ] as const) {
+    await until('each replica to know of the edge of the other', async () => {
+      const edge = (await plane.admin.status()).edges.find(({ name }) => name === other);
+      return edge?.elsewhere === true && edge.purgePosition?.sequence === 1;
+    });
+    assert.deepEqual(outcomes(await plane.admin.purge({ targets: [everything] }).all), ['at-a LATE', 'at-b LATE']);
+  }
+});
+
+test('what an edge refused on one replica, an apply on the other hears', async (t) => {
+  const etcd = await emptyEtcd(t);
+  if (!etcd) return;
+  const [a, b] = await Promise.all([replica(t, etcd), replica(t, etcd)]);
+  await a.admin.applied(configuration('far'));
+  const far = connectEdge(t, b.edgePort, 'far');
+  await far.take('snapshot');
+  await until('it to be known', async () => (await a.admin.status()).edges[0]?.connected === true);
+  const answer = a.admin.apply({ edges: [edgeOf('other')], waitMs: 10_000 });
+  const version = (await far.take('snapshot')).snapshot?.version;
+  far.send({ $case: 'snapshotNack', value: { version, reason: 'not to my taste' } });
+  const events = await answer.all;
+  assert.deepEqual(outcomes(events), ['far REFUSED', 'other GONE']);
+  const line = events.find(({ event }) => event?.$case === 'edge' && event.value.edge === 'far')?.event;
+  assert.equal(line?.$case === 'edge' && line.value.detail, 'not to my taste');
+});
+
+test('an edge that dials another replica hangs on that one alone, and its former stream ends', async (t) => {
+  const etcd = await emptyEtcd(t);
+  if (!etcd) return;
+  const [a, b] = await Promise.all([replica(t, etcd), replica(t, etcd)]);
+  await a.admin.applied(configuration('london'));
+  const former = connectEdge(t, a.edgePort, 'london');
+  await former.take('healthView');
+  await until('the other to hear', async () => (await b.admin.status()).edges[0]?.elsewhere === true);
+  const next = connectEdge(t, b.edgePort, 'london');
+  await next.take('healthView');
+  assert.deepEqual(await former.ended, {
+    code: status.ALREADY_EXISTS,
+    details: 'a newer stream of edge "london" took over: it connected to another replica',
   });
-  assert.deepEqual(outcomes(await b.admin.purge({ targets: [everything] }).all), ['at-a GONE', 'at-b LATE']);
+  await until('both to agree', async () => {
+    const [atA, atB] = await Promise.all([a.admin.status(), b.admin.status()]);
+    return atA.edges[0]?.elsewhere === true && atB.edges[0]?.elsewhere === false;
+  });
+  assert.equal((await b.admin.status()).edges[0]?.connected, true);
+});
+
+test('an origin that the edges of two replicas find down is down in the view of both', async (t) => {
+  const etcd = await emptyEtcd(t);
+  if (!etcd) return;
+  const [a, b] = await Promise.all([replica(t, etcd), replica(t, etcd)]);
+  await a.admin.applied(configuration('at-a', 'at-b', 'silent'));
+  const down = { origin: { pool: 'cities', origin: 'london' }, status: HealthStatus.DOWN, detail: '' };
+  const seen = async () =>
+    (await Promise.all([a, b].map(({ admin }) => admin.status()))).map(({ origins }) => {
+      const found = origins.find(({ origin }) => origin?.origin === 'london');
+      return `${found?.status} ${found?.edgesDown}`;
+    });
+  for (const [plane, name] of [
+    [a, 'at-a'],
+    [b, 'at-b'],
+    [b, 'silent'],
+  ] as const) {
+    const edge = connectEdge(t, plane.edgePort, name);
+    await edge.take('healthView');
+    const transitions = name === 'silent' ? [] : [down];
+    edge.send({ $case: 'healthReport', value: { full: true, transitions } });
+  }
+  await until('both to say so', async () => {
+    return (await seen()).every((line) => line === 'HEALTH_STATUS_DOWN 2');
+  });
+});
+
+test('when a replica stops, its edges are gone for the others at once', async (t) => {
+  const etcd = await emptyEtcd(t);
+  if (!etcd) return;
+  const [a, b] = await Promise.all([replica(t, etcd), replica(t, etcd)]);
+  await a.admin.applied(configuration('london'));
+  const edge = connectEdge(t, b.edgePort, 'london');
+  await edge.take('healthView');
+  await until('it to be known', async () => (await a.admin.status()).edges[0]?.connected === true);
+  await b.stop();
+  await until('it to be gone', async () => (await a.admin.status()).edges[0]?.connected === false);
+  assert.deepEqual(outcomes(await a.admin.purge({ targets: [everything], timeoutMs: 5000 }).all), ['london GONE']);
 });
 
 test('two replicas that write at the same moment lose nothing', async (t) => {
@@ -112,12 +198,15 @@ test('what is stored can be read with any client of etcd', async (t) => {
   await admin.purge({ targets: [everything], idempotencyKey: 'deploy-7' }).all;
   const store = openEtcdStore([etcd.endpoint], systemClock);
   t.after(() => store.close());
-  const values = new Map((await store.read('/')).entries.map(({ key, value }) => [key, JSON.parse(value)]));
+  const values = new Map((await store.read('/meridian/')).entries.map(({ key, value }) => [key, JSON.parse(value)]));
   assert.deepEqual(
-    [...values.keys()],
+    [...values.keys()].map((key) => key.replace(/^(\/meridian\/audit)\/\d{16}-[0-9a-f]{12}$/, '$1/TIME-RANDOM')),
     [
+      '/meridian/audit/TIME-RANDOM',
+      '/meridian/audit/TIME-RANDOM',
       '/meridian/epoch',
       '/meridian/head',
+      '/meridian/history/0000000000000001',
       '/meridian/purges/head',
       '/meridian/purges/log/0000000000000001',
       '/meridian/resources/edge/london',
@@ -128,6 +217,37 @@ test('what is stored can be read with any client of etcd', async (t) => {
   assert.deepEqual(values.get('/meridian/epoch'), { epoch, identity: await store.identity() });
   assert.equal(values.get('/meridian/purges/log/0000000000000001').idempotencyKey, 'deploy-7');
   assert.deepEqual(values.get('/meridian/resources/site/demo').hostnames, ['demo.example']);
+});
+
+test('a token and the audit log are the same at every replica', async (t) => {
+  const etcd = await emptyEtcd(t);
+  if (!etcd) return;
+  const tls = await filesIn(tempFolder(t), server());
+  const options = { store: { kind: 'etcd', endpoints: [etcd.endpoint] }, clock: systemClock, tls } as const;
+  const [a, b] = await Promise.all([startPlane(t, options), startPlane(t, options)]);
+  const root = await materialOf(client('meridian://administer/root'));
+  const [rootAtA, rootAtB] = [new Admin(t, a.adminPort, root), new Admin(t, b.adminPort, root)];
+  const { token, text } = await rootAtA.createToken({ name: 'ci', role: Role.READ, lifetimeMs: 0 });
+  const ciAtB = new Admin(t, b.adminPort, await materialOf(undefined), `Bearer ${text}`);
+  const opens = () =>
+    ciAtB.status().then(
+      () => true,
+      () => false,
+    );
+  await until('the other replica to know the token', opens);
+  await Promise.all([rootAtA.applied(configuration('london')), rootAtB.purge({ targets: [everything] }).all]);
+  await rootAtA.revokeToken(token?.id ?? '');
+  await until('the other replica to shut it out', async () => !(await opens()));
+  const actions = async (admin: Admin) =>
+    (await admin.audit()).records.map(({ revision, action }) => `${revision} ${action}`);
+  const atA = await actions(rootAtA);
+  assert.deepEqual(await actions(rootAtB), atA);
+  assert.deepEqual(atA.map((line) => line.split(' ')[1]).toSorted(), [
+    'apply',
+    'create-token',
+    'purge',
+    'revoke-token',
+  ]);
 });
 
 test('while etcd is down edges keep their streams and changes are refused; then it goes on by itself', async (t) => {

@@ -32,6 +32,7 @@ class Wire {
     this.store = {
       kind: 'etcd',
       place: 'test',
+      session: undefined,
       identity: () => guard(() => store.identity()),
       read: (prefix): Promise<Reading> => {
         this.reads += 1;
@@ -65,6 +66,12 @@ class Wire {
     this.#holding = true;
   }
 
+  /** What was held never comes. */
+  drop(): void {
+    this.#holding = false;
+    this.#held.length = 0;
+  }
+
   release(): void {
     this.#holding = false;
     for (const deliver of this.#held.splice(0)) deliver();
@@ -94,9 +101,16 @@ async function open(t: TestContext) {
   return { clock, wire, ports, state, writer: new Writer(wire.store, state, clock) };
 }
 
+const AUTHOR = {
+  caller: { name: 'test', role: 'purge', proof: 'certificate', peer: '' },
+  note: () => ({ action: 'purge', detail: 'all' }),
+} as const;
+
 const appendPurge = (writer: Writer, idempotencyKey: string) =>
-  writer.write((world) =>
-    planPurge(world.purges, { targets: [{ target: { $case: 'all', value: {} } }], idempotencyKey }, 0),
+  writer.write(
+    (world) =>
+      planPurge(world.purges, { targets: [{ target: { $case: 'all', value: {} } }], soft: false, idempotencyKey }, 0),
+    AUTHOR,
   );
 
 test('an empty store is given its first epoch, which stays', async (t) => {
@@ -192,7 +206,7 @@ function purgeOperations(sequence: number) {
   const log = { epoch: 1, last: sequence - 1, headRevision: 0, records: [] };
   const plan = planPurge(
     log,
-    { targets: [{ target: { $case: 'all', value: {} } }], idempotencyKey: String(sequence) },
+    { targets: [{ target: { $case: 'all', value: {} } }], soft: false, idempotencyKey: String(sequence) },
     0,
   );
   if (plan.kind !== 'commit') throw new Error(plan.kind);
@@ -226,8 +240,12 @@ test('a writer that another is faster than plans again from the new world', asyn
   let plans = 0;
   const writing = writer.write((world) => {
     plans += 1;
-    return planPurge(world.purges, { targets: [{ target: { $case: 'all', value: {} } }], idempotencyKey: 'own' }, 0);
-  });
+    return planPurge(
+      world.purges,
+      { targets: [{ target: { $case: 'all', value: {} } }], soft: false, idempotencyKey: 'own' },
+      0,
+    );
+  }, AUTHOR);
   for (let i = 0; i < 20; i += 1) await new Promise(setImmediate);
   assert.equal(plans, 1);
   wire.release();
@@ -235,4 +253,30 @@ test('a writer that another is faster than plans again from the new world', asyn
   assert.equal(plans, 2);
   assert.ok(plan.kind === 'commit' && plan.position.sequence === 2);
   await until('both purges', () => state.world.purges.last === 2);
+});
+
+/** Moves time on until something is so. */
+const meanwhile = (clock: FakeClock, what: string, condition: () => boolean) =>
+  until(what, () => {
+    clock.advance(500);
+    return condition();
+  });
+
+test('what a watch swallowed is found by the audit and read again, whether or not more came after it', async (t) => {
+  for (const more of [true, false]) {
+    const { clock, wire, state, writer } = await open(t);
+    wire.hold();
+    await appendPurge(writer, 'swallowed');
+    wire.drop();
+    // A writer that does not see its own write come back waits for it a while.
+    if (more) {
+      clock.advance(5000);
+      await wire.store.commit({ compares: [], operations: [{ kind: 'put', key: '/meridian/other', value: '1' }] });
+      await until('what came after it', () => state.world.revision === 3);
+    }
+    assert.equal(state.world.purges.last, 0);
+    await meanwhile(clock, 'the audit', () => state.world.purges.last === 1);
+    await meanwhile(clock, 'the store to be in sight', () => state.lost === undefined);
+    assert.equal(state.world.purges.records.length, 1);
+  }
 });

@@ -13,7 +13,7 @@ const FRESH: Sent = { greeted: false, position: undefined, version: undefined, h
 
 function logOf(epoch: number, first: number, last: number): PurgeLog {
   const records = Array.from({ length: last - first + 1 }, (_, i) => ({
-    purge: { sequence: first + i, targets: [] },
+    purge: { sequence: first + i, targets: [], soft: false },
     idempotencyKey: '',
     acceptedAtMs: 0,
     bytes: 10,
@@ -22,7 +22,7 @@ function logOf(epoch: number, first: number, last: number): PurgeLog {
 }
 
 function present(revision: number, { epoch = 1, purges = logOf(epoch, 1, 0), health = 1 } = {}): Present {
-  return { update: { snapshot: snapshotOf(revision, { epoch }) }, purges, health };
+  return { update: { snapshot: snapshotOf(revision, { epoch }), delta: undefined }, purges, health };
 }
 
 /** Kinds of messages until there is nothing more. */

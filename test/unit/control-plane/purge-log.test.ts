@@ -16,13 +16,13 @@ import { LIMITS } from '../../../proto/limits.ts';
 
 const EPOCH = 7;
 const host = (value: string): PurgeTarget => ({ target: { $case: 'host', value } });
-const ask = (idempotencyKey: string, ...hosts: string[]) => ({ targets: hosts.map(host), idempotencyKey });
+const ask = (idempotencyKey: string, ...hosts: string[]) => ({ targets: hosts.map(host), soft: false, idempotencyKey });
 
 /** Purges `first` to `last`, each of `bytes`. */
 function logOf(first: number, last: number, bytes = 100): PurgeLog {
   const records: PurgeRecord[] = [];
   for (let sequence = first; sequence <= last; sequence += 1) {
-    const purge = { sequence, targets: [host('a.example')] };
+    const purge = { sequence, targets: [host('a.example')], soft: false };
     records.push({ purge, idempotencyKey: `key-${sequence}`, acceptedAtMs: 0, bytes });
   }
   return { epoch: EPOCH, last, headRevision: 40, records };
@@ -39,7 +39,7 @@ test('a purge is appended with the next number, if nobody appended meanwhile', (
   assert.deepEqual(JSON.parse(head.value), { sequence: 5 });
   const { bytes, ...stored } = decodePurge(5, record.value);
   assert.equal(bytes, record.value.length);
-  const purge = { sequence: 5, targets: [host('a.example')] };
+  const purge = { sequence: 5, targets: [host('a.example')], soft: false };
   assert.deepEqual(stored, { purge, idempotencyKey: 'k', acceptedAtMs: 99 });
 });
 
@@ -65,7 +65,7 @@ test('a full log loses its oldest purge with each new one; one that is too long 
 });
 
 test('a value that is not a purge, or another one, is not read as one', () => {
-  const text = encodePurge({ purge: { sequence: 5, targets: [] }, idempotencyKey: 'k', acceptedAtMs: 0 });
+  const text = encodePurge({ purge: { sequence: 5, targets: [], soft: false }, idempotencyKey: 'k', acceptedAtMs: 0 });
   assert.throws(() => decodePurge(6, text), /it is purge 5/);
   for (const other of ['', '{', '[]', 'null', '7', '{}']) assert.throws(() => decodePurge(5, other));
 });

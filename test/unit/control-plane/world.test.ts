@@ -24,7 +24,10 @@ const edge = (name: string, latitude = 0): Operation =>
     encodeResource({ kind: 'edge', value: { name, location: { latitude, longitude: 0 }, trustedProxies: [] } }),
   );
 const purge = (sequence: number): Operation =>
-  put(purgeKey(sequence), encodePurge({ purge: { sequence, targets: [] }, idempotencyKey: '', acceptedAtMs: 0 }));
+  put(
+    purgeKey(sequence),
+    encodePurge({ purge: { sequence, targets: [], soft: false }, idempotencyKey: '', acceptedAtMs: 0 }),
+  );
 const purgeHead = (sequence: number): Operation => put(KEYS.purgeHead, JSON.stringify({ sequence }));
 
 function world(result: WorldResult): World {

@@ -20,9 +20,19 @@ import {
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import {
+  CreateTokenRequest,
+  CreateTokenResponse,
+  ListAuditRequest,
+  ListAuditResponse,
+  ListTokensRequest,
+  ListTokensResponse,
+  RevokeTokenRequest,
+  RevokeTokenResponse,
+} from "./access.ts";
 import { EdgeStatistics } from "./edge.ts";
 import { Explanation } from "./explain.ts";
-import { OriginHealth } from "./health.ts";
+import { OriginHealth, OriginRef } from "./health.ts";
 import { PurgePosition, PurgeTarget } from "./purge.ts";
 import { Edge, Pool, Site, Snapshot, Version } from "./resources.ts";
 
@@ -185,11 +195,84 @@ export interface ApplyRequest {
   /** Above 0: after the commit, wait this long for the edges' ACKs and report each, milliseconds. */
   waitMs: number;
   /** When set, refuse unless this is still the version (two operators at once). */
-  expected: Version | undefined;
+  expected:
+    | Version
+    | undefined;
+  /** When set: first these edges, then the others or none. */
+  canary: CanaryRequest | undefined;
+}
+
+export interface CanaryRequest {
+  /** Names of declared edges. */
+  edges: string[];
+  /** How long they serve it alone, milliseconds. */
+  holdMs: number;
+}
+
+export interface RollbackRequest {
+  version: Version | undefined;
+  dryRun: boolean;
+  waitMs: number;
+}
+
+export interface RollbackResponse {
+  progress: ApplyResponse | undefined;
+}
+
+export interface DrainRequest {
+  origin:
+    | OriginRef
+    | undefined;
+  /** True: take it out of use; false: give it back. */
+  drained: boolean;
+  waitMs: number;
+}
+
+export interface DrainResponse {
+  progress: ApplyResponse | undefined;
+}
+
+export interface HistoryRequest {
+  /** At most so many, the newest first; 0: all that are kept. */
+  limit: number;
+}
+
+export interface HistoryResponse {
+  entries: HistoryEntry[];
+}
+
+export interface HistoryEntry {
+  version:
+    | Version
+    | undefined;
+  /** The version before; absent for the first. */
+  former:
+    | Version
+    | undefined;
+  /** Unix milliseconds, by the clock of the control plane that wrote it. */
+  changedAtMs: number;
+  /** Who asked for it; empty where nobody has to say. */
+  who: string;
+  /** "apply", "rollback to 1763953845123.42", "drain cities/london", "canary returned: ...". */
+  what: string;
+  changes: ResourceChange[];
+  /** Whether what it changed can be put back. */
+  kept: boolean;
 }
 
 export interface ApplyResponse {
-  event: { $case: "committed"; value: ApplyCommitted } | { $case: "edge"; value: EdgeOutcome } | undefined;
+  event: { $case: "committed"; value: ApplyCommitted } | { $case: "edge"; value: EdgeOutcome } | {
+    $case: "canary";
+    value: CanaryResult;
+  } | undefined;
+}
+
+export interface CanaryResult {
+  /** False: the former configuration was put back. */
+  promoted: boolean;
+  reason: string;
+  /** What all edges are to serve now. */
+  version: Version | undefined;
 }
 
 export interface ApplyCommitted {
@@ -199,7 +282,7 @@ export interface ApplyCommitted {
 }
 
 export interface ResourceChange {
-  /** "site", "pool" or "edge". */
+  /** "site", "pool", "edge", or "drain", whose name is POOL/ORIGIN. */
   kind: string;
   name: string;
   action: ChangeAction;
@@ -218,6 +301,8 @@ export interface GetRequest {
   kind: string;
   /** Empty: all of the kind. */
   name: string;
+  /** As it was at a version that the history holds; absent: as it is. */
+  version: Version | undefined;
 }
 
 export interface GetResponse {
@@ -236,12 +321,25 @@ export interface StatusResponse {
   store: string;
   edges: EdgeStatus[];
   origins: OriginHealth[];
+  /** Present while a canary is under way. */
+  canary: CanaryStatus | undefined;
+  drained: OriginRef[];
+}
+
+export interface CanaryStatus {
+  version:
+    | Version
+    | undefined;
+  /** What the other edges serve meanwhile. */
+  former: Version | undefined;
+  edges: string[];
+  holdMs: number;
 }
 
 export interface EdgeStatus {
   name: string;
   connected: boolean;
-  /** Absent when it never connected to this control plane. */
+  /** Absent when no control plane has heard of it. */
   applied:
     | Version
     | undefined;
@@ -253,6 +351,8 @@ export interface EdgeStatus {
     | undefined;
   /** Milliseconds since its last message; 0 when it never sent one. */
   lastSeenMsAgo: number;
+  /** True when another replica holds its stream; its statistics are known there alone. */
+  elsewhere: boolean;
 }
 
 export interface PurgeRequest {
@@ -261,10 +361,26 @@ export interface PurgeRequest {
   idempotencyKey: string;
   /** How long to wait for the edges, milliseconds. */
   timeoutMs: number;
+  soft: boolean;
+  /** Purge nothing; say how much it would reach on each edge. */
+  dryRun: boolean;
 }
 
 export interface PurgeResponse {
-  event: { $case: "accepted"; value: PurgeAccepted } | { $case: "edge"; value: EdgeOutcome } | undefined;
+  event: { $case: "accepted"; value: PurgeAccepted } | { $case: "edge"; value: EdgeOutcome } | {
+    $case: "count";
+    value: PurgeCount;
+  } | undefined;
+}
+
+/** Answers to a dry run, one for each edge. */
+export interface PurgeCount {
+  edge: string;
+  /** False: it could not be asked; `detail` says why. */
+  counted: boolean;
+  objects: number;
+  bytes: number;
+  detail: string;
 }
 
 export interface PurgeAccepted {
@@ -288,7 +404,16 @@ export interface ExplainResponse {
 }
 
 function createBaseApplyRequest(): ApplyRequest {
-  return { sites: [], pools: [], edges: [], prune: false, dryRun: false, waitMs: 0, expected: undefined };
+  return {
+    sites: [],
+    pools: [],
+    edges: [],
+    prune: false,
+    dryRun: false,
+    waitMs: 0,
+    expected: undefined,
+    canary: undefined,
+  };
 }
 
 export const ApplyRequest: MessageFns<ApplyRequest> = {
@@ -313,6 +438,9 @@ export const ApplyRequest: MessageFns<ApplyRequest> = {
     }
     if (message.expected !== undefined) {
       Version.encode(message.expected, writer.uint32(58).fork()).join();
+    }
+    if (message.canary !== undefined) {
+      CanaryRequest.encode(message.canary, writer.uint32(66).fork()).join();
     }
     return writer;
   },
@@ -386,6 +514,14 @@ export const ApplyRequest: MessageFns<ApplyRequest> = {
             message.expected = Version.decode(reader, reader.uint32());
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.canary = CanaryRequest.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -415,6 +551,7 @@ export const ApplyRequest: MessageFns<ApplyRequest> = {
         ? globalThis.Number(object.wait_ms)
         : 0,
       expected: isSet(object.expected) ? Version.fromJSON(object.expected) : undefined,
+      canary: isSet(object.canary) ? CanaryRequest.fromJSON(object.canary) : undefined,
     };
   },
 
@@ -441,6 +578,9 @@ export const ApplyRequest: MessageFns<ApplyRequest> = {
     if (message.expected !== undefined) {
       obj.expected = Version.toJSON(message.expected);
     }
+    if (message.canary !== undefined) {
+      obj.canary = CanaryRequest.toJSON(message.canary);
+    }
     return obj;
   },
 
@@ -458,6 +598,767 @@ export const ApplyRequest: MessageFns<ApplyRequest> = {
     message.expected = (object.expected !== undefined && object.expected !== null)
       ? Version.fromPartial(object.expected)
       : undefined;
+    message.canary = (object.canary !== undefined && object.canary !== null)
+      ? CanaryRequest.fromPartial(object.canary)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseCanaryRequest(): CanaryRequest {
+  return { edges: [], holdMs: 0 };
+}
+
+export const CanaryRequest: MessageFns<CanaryRequest> = {
+  encode(message: CanaryRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.edges) {
+      writer.uint32(10).string(v!);
+    }
+    if (message.holdMs !== 0) {
+      writer.uint32(16).uint32(message.holdMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CanaryRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCanaryRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.edges.push(reader.string());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.holdMs = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): CanaryRequest {
+    return {
+      edges: globalThis.Array.isArray(object?.edges) ? object.edges.map((e: any) => globalThis.String(e)) : [],
+      holdMs: isSet(object.holdMs)
+        ? globalThis.Number(object.holdMs)
+        : isSet(object.hold_ms)
+        ? globalThis.Number(object.hold_ms)
+        : 0,
+    };
+  },
+
+  toJSON(message: CanaryRequest): unknown {
+    const obj: any = {};
+    if (message.edges?.length) {
+      obj.edges = message.edges;
+    }
+    if (message.holdMs !== 0) {
+      obj.holdMs = Math.round(message.holdMs);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<CanaryRequest>): CanaryRequest {
+    return CanaryRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CanaryRequest>): CanaryRequest {
+    const message = createBaseCanaryRequest();
+    message.edges = object.edges?.map((e) => e) || [];
+    message.holdMs = object.holdMs ?? 0;
+    return message;
+  },
+};
+
+function createBaseRollbackRequest(): RollbackRequest {
+  return { version: undefined, dryRun: false, waitMs: 0 };
+}
+
+export const RollbackRequest: MessageFns<RollbackRequest> = {
+  encode(message: RollbackRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.version !== undefined) {
+      Version.encode(message.version, writer.uint32(10).fork()).join();
+    }
+    if (message.dryRun !== false) {
+      writer.uint32(16).bool(message.dryRun);
+    }
+    if (message.waitMs !== 0) {
+      writer.uint32(24).uint32(message.waitMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RollbackRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRollbackRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.version = Version.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.dryRun = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.waitMs = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RollbackRequest {
+    return {
+      version: isSet(object.version) ? Version.fromJSON(object.version) : undefined,
+      dryRun: isSet(object.dryRun)
+        ? globalThis.Boolean(object.dryRun)
+        : isSet(object.dry_run)
+        ? globalThis.Boolean(object.dry_run)
+        : false,
+      waitMs: isSet(object.waitMs)
+        ? globalThis.Number(object.waitMs)
+        : isSet(object.wait_ms)
+        ? globalThis.Number(object.wait_ms)
+        : 0,
+    };
+  },
+
+  toJSON(message: RollbackRequest): unknown {
+    const obj: any = {};
+    if (message.version !== undefined) {
+      obj.version = Version.toJSON(message.version);
+    }
+    if (message.dryRun !== false) {
+      obj.dryRun = message.dryRun;
+    }
+    if (message.waitMs !== 0) {
+      obj.waitMs = Math.round(message.waitMs);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RollbackRequest>): RollbackRequest {
+    return RollbackRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RollbackRequest>): RollbackRequest {
+    const message = createBaseRollbackRequest();
+    message.version = (object.version !== undefined && object.version !== null)
+      ? Version.fromPartial(object.version)
+      : undefined;
+    message.dryRun = object.dryRun ?? false;
+    message.waitMs = object.waitMs ?? 0;
+    return message;
+  },
+};
+
+function createBaseRollbackResponse(): RollbackResponse {
+  return { progress: undefined };
+}
+
+export const RollbackResponse: MessageFns<RollbackResponse> = {
+  encode(message: RollbackResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.progress !== undefined) {
+      ApplyResponse.encode(message.progress, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RollbackResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRollbackResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.progress = ApplyResponse.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RollbackResponse {
+    return { progress: isSet(object.progress) ? ApplyResponse.fromJSON(object.progress) : undefined };
+  },
+
+  toJSON(message: RollbackResponse): unknown {
+    const obj: any = {};
+    if (message.progress !== undefined) {
+      obj.progress = ApplyResponse.toJSON(message.progress);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RollbackResponse>): RollbackResponse {
+    return RollbackResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RollbackResponse>): RollbackResponse {
+    const message = createBaseRollbackResponse();
+    message.progress = (object.progress !== undefined && object.progress !== null)
+      ? ApplyResponse.fromPartial(object.progress)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseDrainRequest(): DrainRequest {
+  return { origin: undefined, drained: false, waitMs: 0 };
+}
+
+export const DrainRequest: MessageFns<DrainRequest> = {
+  encode(message: DrainRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.origin !== undefined) {
+      OriginRef.encode(message.origin, writer.uint32(10).fork()).join();
+    }
+    if (message.drained !== false) {
+      writer.uint32(16).bool(message.drained);
+    }
+    if (message.waitMs !== 0) {
+      writer.uint32(24).uint32(message.waitMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DrainRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDrainRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.origin = OriginRef.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.drained = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.waitMs = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): DrainRequest {
+    return {
+      origin: isSet(object.origin) ? OriginRef.fromJSON(object.origin) : undefined,
+      drained: isSet(object.drained) ? globalThis.Boolean(object.drained) : false,
+      waitMs: isSet(object.waitMs)
+        ? globalThis.Number(object.waitMs)
+        : isSet(object.wait_ms)
+        ? globalThis.Number(object.wait_ms)
+        : 0,
+    };
+  },
+
+  toJSON(message: DrainRequest): unknown {
+    const obj: any = {};
+    if (message.origin !== undefined) {
+      obj.origin = OriginRef.toJSON(message.origin);
+    }
+    if (message.drained !== false) {
+      obj.drained = message.drained;
+    }
+    if (message.waitMs !== 0) {
+      obj.waitMs = Math.round(message.waitMs);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<DrainRequest>): DrainRequest {
+    return DrainRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DrainRequest>): DrainRequest {
+    const message = createBaseDrainRequest();
+    message.origin = (object.origin !== undefined && object.origin !== null)
+      ? OriginRef.fromPartial(object.origin)
+      : undefined;
+    message.drained = object.drained ?? false;
+    message.waitMs = object.waitMs ?? 0;
+    return message;
+  },
+};
+
+function createBaseDrainResponse(): DrainResponse {
+  return { progress: undefined };
+}
+
+export const DrainResponse: MessageFns<DrainResponse> = {
+  encode(message: DrainResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.progress !== undefined) {
+      ApplyResponse.encode(message.progress, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DrainResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDrainResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.progress = ApplyResponse.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): DrainResponse {
+    return { progress: isSet(object.progress) ? ApplyResponse.fromJSON(object.progress) : undefined };
+  },
+
+  toJSON(message: DrainResponse): unknown {
+    const obj: any = {};
+    if (message.progress !== undefined) {
+      obj.progress = ApplyResponse.toJSON(message.progress);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<DrainResponse>): DrainResponse {
+    return DrainResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DrainResponse>): DrainResponse {
+    const message = createBaseDrainResponse();
+    message.progress = (object.progress !== undefined && object.progress !== null)
+      ? ApplyResponse.fromPartial(object.progress)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseHistoryRequest(): HistoryRequest {
+  return { limit: 0 };
+}
+
+export const HistoryRequest: MessageFns<HistoryRequest> = {
+  encode(message: HistoryRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.limit !== 0) {
+      writer.uint32(8).uint32(message.limit);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): HistoryRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseHistoryRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.limit = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): HistoryRequest {
+    return { limit: isSet(object.limit) ? globalThis.Number(object.limit) : 0 };
+  },
+
+  toJSON(message: HistoryRequest): unknown {
+    const obj: any = {};
+    if (message.limit !== 0) {
+      obj.limit = Math.round(message.limit);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<HistoryRequest>): HistoryRequest {
+    return HistoryRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<HistoryRequest>): HistoryRequest {
+    const message = createBaseHistoryRequest();
+    message.limit = object.limit ?? 0;
+    return message;
+  },
+};
+
+function createBaseHistoryResponse(): HistoryResponse {
+  return { entries: [] };
+}
+
+export const HistoryResponse: MessageFns<HistoryResponse> = {
+  encode(message: HistoryResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.entries) {
+      HistoryEntry.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): HistoryResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseHistoryResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.entries.push(HistoryEntry.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): HistoryResponse {
+    return {
+      entries: globalThis.Array.isArray(object?.entries)
+        ? object.entries.map((e: any) => HistoryEntry.fromJSON(e))
+        : [],
+    };
+  },
+
+  toJSON(message: HistoryResponse): unknown {
+    const obj: any = {};
+    if (message.entries?.length) {
+      obj.entries = message.entries.map((e) => HistoryEntry.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<HistoryResponse>): HistoryResponse {
+    return HistoryResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<HistoryResponse>): HistoryResponse {
+    const message = createBaseHistoryResponse();
+    message.entries = object.entries?.map((e) => HistoryEntry.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseHistoryEntry(): HistoryEntry {
+  return { version: undefined, former: undefined, changedAtMs: 0, who: "", what: "", changes: [], kept: false };
+}
+
+export const HistoryEntry: MessageFns<HistoryEntry> = {
+  encode(message: HistoryEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.version !== undefined) {
+      Version.encode(message.version, writer.uint32(10).fork()).join();
+    }
+    if (message.former !== undefined) {
+      Version.encode(message.former, writer.uint32(18).fork()).join();
+    }
+    if (message.changedAtMs !== 0) {
+      writer.uint32(24).uint64(message.changedAtMs);
+    }
+    if (message.who !== "") {
+      writer.uint32(34).string(message.who);
+    }
+    if (message.what !== "") {
+      writer.uint32(42).string(message.what);
+    }
+    for (const v of message.changes) {
+      ResourceChange.encode(v!, writer.uint32(50).fork()).join();
+    }
+    if (message.kept !== false) {
+      writer.uint32(56).bool(message.kept);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): HistoryEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseHistoryEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.version = Version.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.former = Version.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.changedAtMs = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.who = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.what = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.changes.push(ResourceChange.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.kept = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): HistoryEntry {
+    return {
+      version: isSet(object.version) ? Version.fromJSON(object.version) : undefined,
+      former: isSet(object.former) ? Version.fromJSON(object.former) : undefined,
+      changedAtMs: isSet(object.changedAtMs)
+        ? globalThis.Number(object.changedAtMs)
+        : isSet(object.changed_at_ms)
+        ? globalThis.Number(object.changed_at_ms)
+        : 0,
+      who: isSet(object.who) ? globalThis.String(object.who) : "",
+      what: isSet(object.what) ? globalThis.String(object.what) : "",
+      changes: globalThis.Array.isArray(object?.changes)
+        ? object.changes.map((e: any) => ResourceChange.fromJSON(e))
+        : [],
+      kept: isSet(object.kept) ? globalThis.Boolean(object.kept) : false,
+    };
+  },
+
+  toJSON(message: HistoryEntry): unknown {
+    const obj: any = {};
+    if (message.version !== undefined) {
+      obj.version = Version.toJSON(message.version);
+    }
+    if (message.former !== undefined) {
+      obj.former = Version.toJSON(message.former);
+    }
+    if (message.changedAtMs !== 0) {
+      obj.changedAtMs = Math.round(message.changedAtMs);
+    }
+    if (message.who !== "") {
+      obj.who = message.who;
+    }
+    if (message.what !== "") {
+      obj.what = message.what;
+    }
+    if (message.changes?.length) {
+      obj.changes = message.changes.map((e) => ResourceChange.toJSON(e));
+    }
+    if (message.kept !== false) {
+      obj.kept = message.kept;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<HistoryEntry>): HistoryEntry {
+    return HistoryEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<HistoryEntry>): HistoryEntry {
+    const message = createBaseHistoryEntry();
+    message.version = (object.version !== undefined && object.version !== null)
+      ? Version.fromPartial(object.version)
+      : undefined;
+    message.former = (object.former !== undefined && object.former !== null)
+      ? Version.fromPartial(object.former)
+      : undefined;
+    message.changedAtMs = object.changedAtMs ?? 0;
+    message.who = object.who ?? "";
+    message.what = object.what ?? "";
+    message.changes = object.changes?.map((e) => ResourceChange.fromPartial(e)) || [];
+    message.kept = object.kept ?? false;
     return message;
   },
 };
@@ -474,6 +1375,9 @@ export const ApplyResponse: MessageFns<ApplyResponse> = {
         break;
       case "edge":
         EdgeOutcome.encode(message.event.value, writer.uint32(18).fork()).join();
+        break;
+      case "canary":
+        CanaryResult.encode(message.event.value, writer.uint32(26).fork()).join();
         break;
     }
     return writer;
@@ -508,6 +1412,14 @@ export const ApplyResponse: MessageFns<ApplyResponse> = {
             message.event = { $case: "edge", value: EdgeOutcome.decode(reader, reader.uint32()) };
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.event = { $case: "canary", value: CanaryResult.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -526,6 +1438,8 @@ export const ApplyResponse: MessageFns<ApplyResponse> = {
         ? { $case: "committed", value: ApplyCommitted.fromJSON(object.committed) }
         : isSet(object.edge)
         ? { $case: "edge", value: EdgeOutcome.fromJSON(object.edge) }
+        : isSet(object.canary)
+        ? { $case: "canary", value: CanaryResult.fromJSON(object.canary) }
         : undefined,
     };
   },
@@ -536,6 +1450,8 @@ export const ApplyResponse: MessageFns<ApplyResponse> = {
       obj.committed = ApplyCommitted.toJSON(message.event.value);
     } else if (message.event?.$case === "edge") {
       obj.edge = EdgeOutcome.toJSON(message.event.value);
+    } else if (message.event?.$case === "canary") {
+      obj.canary = CanaryResult.toJSON(message.event.value);
     }
     return obj;
   },
@@ -558,7 +1474,116 @@ export const ApplyResponse: MessageFns<ApplyResponse> = {
         }
         break;
       }
+      case "canary": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "canary", value: CanaryResult.fromPartial(object.event.value) };
+        }
+        break;
+      }
     }
+    return message;
+  },
+};
+
+function createBaseCanaryResult(): CanaryResult {
+  return { promoted: false, reason: "", version: undefined };
+}
+
+export const CanaryResult: MessageFns<CanaryResult> = {
+  encode(message: CanaryResult, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.promoted !== false) {
+      writer.uint32(8).bool(message.promoted);
+    }
+    if (message.reason !== "") {
+      writer.uint32(18).string(message.reason);
+    }
+    if (message.version !== undefined) {
+      Version.encode(message.version, writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CanaryResult {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCanaryResult();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.promoted = reader.bool();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.version = Version.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): CanaryResult {
+    return {
+      promoted: isSet(object.promoted) ? globalThis.Boolean(object.promoted) : false,
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+      version: isSet(object.version) ? Version.fromJSON(object.version) : undefined,
+    };
+  },
+
+  toJSON(message: CanaryResult): unknown {
+    const obj: any = {};
+    if (message.promoted !== false) {
+      obj.promoted = message.promoted;
+    }
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    if (message.version !== undefined) {
+      obj.version = Version.toJSON(message.version);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<CanaryResult>): CanaryResult {
+    return CanaryResult.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CanaryResult>): CanaryResult {
+    const message = createBaseCanaryResult();
+    message.promoted = object.promoted ?? false;
+    message.reason = object.reason ?? "";
+    message.version = (object.version !== undefined && object.version !== null)
+      ? Version.fromPartial(object.version)
+      : undefined;
     return message;
   },
 };
@@ -875,7 +1900,7 @@ export const EdgeOutcome: MessageFns<EdgeOutcome> = {
 };
 
 function createBaseGetRequest(): GetRequest {
-  return { kind: "", name: "" };
+  return { kind: "", name: "", version: undefined };
 }
 
 export const GetRequest: MessageFns<GetRequest> = {
@@ -885,6 +1910,9 @@ export const GetRequest: MessageFns<GetRequest> = {
     }
     if (message.name !== "") {
       writer.uint32(18).string(message.name);
+    }
+    if (message.version !== undefined) {
+      Version.encode(message.version, writer.uint32(26).fork()).join();
     }
     return writer;
   },
@@ -918,6 +1946,14 @@ export const GetRequest: MessageFns<GetRequest> = {
             message.name = reader.string();
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.version = Version.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -934,6 +1970,7 @@ export const GetRequest: MessageFns<GetRequest> = {
     return {
       kind: isSet(object.kind) ? globalThis.String(object.kind) : "",
       name: isSet(object.name) ? globalThis.String(object.name) : "",
+      version: isSet(object.version) ? Version.fromJSON(object.version) : undefined,
     };
   },
 
@@ -945,6 +1982,9 @@ export const GetRequest: MessageFns<GetRequest> = {
     if (message.name !== "") {
       obj.name = message.name;
     }
+    if (message.version !== undefined) {
+      obj.version = Version.toJSON(message.version);
+    }
     return obj;
   },
 
@@ -955,6 +1995,9 @@ export const GetRequest: MessageFns<GetRequest> = {
     const message = createBaseGetRequest();
     message.kind = object.kind ?? "";
     message.name = object.name ?? "";
+    message.version = (object.version !== undefined && object.version !== null)
+      ? Version.fromPartial(object.version)
+      : undefined;
     return message;
   },
 };
@@ -1081,7 +2124,15 @@ export const StatusRequest: MessageFns<StatusRequest> = {
 };
 
 function createBaseStatusResponse(): StatusResponse {
-  return { version: undefined, purgePosition: undefined, store: "", edges: [], origins: [] };
+  return {
+    version: undefined,
+    purgePosition: undefined,
+    store: "",
+    edges: [],
+    origins: [],
+    canary: undefined,
+    drained: [],
+  };
 }
 
 export const StatusResponse: MessageFns<StatusResponse> = {
@@ -1100,6 +2151,12 @@ export const StatusResponse: MessageFns<StatusResponse> = {
     }
     for (const v of message.origins) {
       OriginHealth.encode(v!, writer.uint32(42).fork()).join();
+    }
+    if (message.canary !== undefined) {
+      CanaryStatus.encode(message.canary, writer.uint32(50).fork()).join();
+    }
+    for (const v of message.drained) {
+      OriginRef.encode(v!, writer.uint32(58).fork()).join();
     }
     return writer;
   },
@@ -1157,6 +2214,22 @@ export const StatusResponse: MessageFns<StatusResponse> = {
             message.origins.push(OriginHealth.decode(reader, reader.uint32()));
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.canary = CanaryStatus.decode(reader, reader.uint32());
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.drained.push(OriginRef.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1182,6 +2255,8 @@ export const StatusResponse: MessageFns<StatusResponse> = {
       origins: globalThis.Array.isArray(object?.origins)
         ? object.origins.map((e: any) => OriginHealth.fromJSON(e))
         : [],
+      canary: isSet(object.canary) ? CanaryStatus.fromJSON(object.canary) : undefined,
+      drained: globalThis.Array.isArray(object?.drained) ? object.drained.map((e: any) => OriginRef.fromJSON(e)) : [],
     };
   },
 
@@ -1202,6 +2277,12 @@ export const StatusResponse: MessageFns<StatusResponse> = {
     if (message.origins?.length) {
       obj.origins = message.origins.map((e) => OriginHealth.toJSON(e));
     }
+    if (message.canary !== undefined) {
+      obj.canary = CanaryStatus.toJSON(message.canary);
+    }
+    if (message.drained?.length) {
+      obj.drained = message.drained.map((e) => OriginRef.toJSON(e));
+    }
     return obj;
   },
 
@@ -1219,6 +2300,135 @@ export const StatusResponse: MessageFns<StatusResponse> = {
     message.store = object.store ?? "";
     message.edges = object.edges?.map((e) => EdgeStatus.fromPartial(e)) || [];
     message.origins = object.origins?.map((e) => OriginHealth.fromPartial(e)) || [];
+    message.canary = (object.canary !== undefined && object.canary !== null)
+      ? CanaryStatus.fromPartial(object.canary)
+      : undefined;
+    message.drained = object.drained?.map((e) => OriginRef.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseCanaryStatus(): CanaryStatus {
+  return { version: undefined, former: undefined, edges: [], holdMs: 0 };
+}
+
+export const CanaryStatus: MessageFns<CanaryStatus> = {
+  encode(message: CanaryStatus, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.version !== undefined) {
+      Version.encode(message.version, writer.uint32(10).fork()).join();
+    }
+    if (message.former !== undefined) {
+      Version.encode(message.former, writer.uint32(18).fork()).join();
+    }
+    for (const v of message.edges) {
+      writer.uint32(26).string(v!);
+    }
+    if (message.holdMs !== 0) {
+      writer.uint32(32).uint32(message.holdMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CanaryStatus {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCanaryStatus();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.version = Version.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.former = Version.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.edges.push(reader.string());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.holdMs = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): CanaryStatus {
+    return {
+      version: isSet(object.version) ? Version.fromJSON(object.version) : undefined,
+      former: isSet(object.former) ? Version.fromJSON(object.former) : undefined,
+      edges: globalThis.Array.isArray(object?.edges) ? object.edges.map((e: any) => globalThis.String(e)) : [],
+      holdMs: isSet(object.holdMs)
+        ? globalThis.Number(object.holdMs)
+        : isSet(object.hold_ms)
+        ? globalThis.Number(object.hold_ms)
+        : 0,
+    };
+  },
+
+  toJSON(message: CanaryStatus): unknown {
+    const obj: any = {};
+    if (message.version !== undefined) {
+      obj.version = Version.toJSON(message.version);
+    }
+    if (message.former !== undefined) {
+      obj.former = Version.toJSON(message.former);
+    }
+    if (message.edges?.length) {
+      obj.edges = message.edges;
+    }
+    if (message.holdMs !== 0) {
+      obj.holdMs = Math.round(message.holdMs);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<CanaryStatus>): CanaryStatus {
+    return CanaryStatus.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CanaryStatus>): CanaryStatus {
+    const message = createBaseCanaryStatus();
+    message.version = (object.version !== undefined && object.version !== null)
+      ? Version.fromPartial(object.version)
+      : undefined;
+    message.former = (object.former !== undefined && object.former !== null)
+      ? Version.fromPartial(object.former)
+      : undefined;
+    message.edges = object.edges?.map((e) => e) || [];
+    message.holdMs = object.holdMs ?? 0;
     return message;
   },
 };
@@ -1232,6 +2442,7 @@ function createBaseEdgeStatus(): EdgeStatus {
     purgePosition: undefined,
     statistics: undefined,
     lastSeenMsAgo: 0,
+    elsewhere: false,
   };
 }
 
@@ -1257,6 +2468,9 @@ export const EdgeStatus: MessageFns<EdgeStatus> = {
     }
     if (message.lastSeenMsAgo !== 0) {
       writer.uint32(56).uint64(message.lastSeenMsAgo);
+    }
+    if (message.elsewhere !== false) {
+      writer.uint32(64).bool(message.elsewhere);
     }
     return writer;
   },
@@ -1330,6 +2544,14 @@ export const EdgeStatus: MessageFns<EdgeStatus> = {
             message.lastSeenMsAgo = longToNumber(reader.uint64());
             continue;
           }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.elsewhere = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1363,6 +2585,7 @@ export const EdgeStatus: MessageFns<EdgeStatus> = {
         : isSet(object.last_seen_ms_ago)
         ? globalThis.Number(object.last_seen_ms_ago)
         : 0,
+      elsewhere: isSet(object.elsewhere) ? globalThis.Boolean(object.elsewhere) : false,
     };
   },
 
@@ -1389,6 +2612,9 @@ export const EdgeStatus: MessageFns<EdgeStatus> = {
     if (message.lastSeenMsAgo !== 0) {
       obj.lastSeenMsAgo = Math.round(message.lastSeenMsAgo);
     }
+    if (message.elsewhere !== false) {
+      obj.elsewhere = message.elsewhere;
+    }
     return obj;
   },
 
@@ -1410,12 +2636,13 @@ export const EdgeStatus: MessageFns<EdgeStatus> = {
       ? EdgeStatistics.fromPartial(object.statistics)
       : undefined;
     message.lastSeenMsAgo = object.lastSeenMsAgo ?? 0;
+    message.elsewhere = object.elsewhere ?? false;
     return message;
   },
 };
 
 function createBasePurgeRequest(): PurgeRequest {
-  return { targets: [], idempotencyKey: "", timeoutMs: 0 };
+  return { targets: [], idempotencyKey: "", timeoutMs: 0, soft: false, dryRun: false };
 }
 
 export const PurgeRequest: MessageFns<PurgeRequest> = {
@@ -1428,6 +2655,12 @@ export const PurgeRequest: MessageFns<PurgeRequest> = {
     }
     if (message.timeoutMs !== 0) {
       writer.uint32(24).uint32(message.timeoutMs);
+    }
+    if (message.soft !== false) {
+      writer.uint32(32).bool(message.soft);
+    }
+    if (message.dryRun !== false) {
+      writer.uint32(40).bool(message.dryRun);
     }
     return writer;
   },
@@ -1469,6 +2702,22 @@ export const PurgeRequest: MessageFns<PurgeRequest> = {
             message.timeoutMs = reader.uint32();
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.soft = reader.bool();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.dryRun = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1494,6 +2743,12 @@ export const PurgeRequest: MessageFns<PurgeRequest> = {
         : isSet(object.timeout_ms)
         ? globalThis.Number(object.timeout_ms)
         : 0,
+      soft: isSet(object.soft) ? globalThis.Boolean(object.soft) : false,
+      dryRun: isSet(object.dryRun)
+        ? globalThis.Boolean(object.dryRun)
+        : isSet(object.dry_run)
+        ? globalThis.Boolean(object.dry_run)
+        : false,
     };
   },
 
@@ -1508,6 +2763,12 @@ export const PurgeRequest: MessageFns<PurgeRequest> = {
     if (message.timeoutMs !== 0) {
       obj.timeoutMs = Math.round(message.timeoutMs);
     }
+    if (message.soft !== false) {
+      obj.soft = message.soft;
+    }
+    if (message.dryRun !== false) {
+      obj.dryRun = message.dryRun;
+    }
     return obj;
   },
 
@@ -1519,6 +2780,8 @@ export const PurgeRequest: MessageFns<PurgeRequest> = {
     message.targets = object.targets?.map((e) => PurgeTarget.fromPartial(e)) || [];
     message.idempotencyKey = object.idempotencyKey ?? "";
     message.timeoutMs = object.timeoutMs ?? 0;
+    message.soft = object.soft ?? false;
+    message.dryRun = object.dryRun ?? false;
     return message;
   },
 };
@@ -1535,6 +2798,9 @@ export const PurgeResponse: MessageFns<PurgeResponse> = {
         break;
       case "edge":
         EdgeOutcome.encode(message.event.value, writer.uint32(18).fork()).join();
+        break;
+      case "count":
+        PurgeCount.encode(message.event.value, writer.uint32(26).fork()).join();
         break;
     }
     return writer;
@@ -1569,6 +2835,14 @@ export const PurgeResponse: MessageFns<PurgeResponse> = {
             message.event = { $case: "edge", value: EdgeOutcome.decode(reader, reader.uint32()) };
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.event = { $case: "count", value: PurgeCount.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1587,6 +2861,8 @@ export const PurgeResponse: MessageFns<PurgeResponse> = {
         ? { $case: "accepted", value: PurgeAccepted.fromJSON(object.accepted) }
         : isSet(object.edge)
         ? { $case: "edge", value: EdgeOutcome.fromJSON(object.edge) }
+        : isSet(object.count)
+        ? { $case: "count", value: PurgeCount.fromJSON(object.count) }
         : undefined,
     };
   },
@@ -1597,6 +2873,8 @@ export const PurgeResponse: MessageFns<PurgeResponse> = {
       obj.accepted = PurgeAccepted.toJSON(message.event.value);
     } else if (message.event?.$case === "edge") {
       obj.edge = EdgeOutcome.toJSON(message.event.value);
+    } else if (message.event?.$case === "count") {
+      obj.count = PurgeCount.toJSON(message.event.value);
     }
     return obj;
   },
@@ -1619,7 +2897,146 @@ export const PurgeResponse: MessageFns<PurgeResponse> = {
         }
         break;
       }
+      case "count": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "count", value: PurgeCount.fromPartial(object.event.value) };
+        }
+        break;
+      }
     }
+    return message;
+  },
+};
+
+function createBasePurgeCount(): PurgeCount {
+  return { edge: "", counted: false, objects: 0, bytes: 0, detail: "" };
+}
+
+export const PurgeCount: MessageFns<PurgeCount> = {
+  encode(message: PurgeCount, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.edge !== "") {
+      writer.uint32(10).string(message.edge);
+    }
+    if (message.counted !== false) {
+      writer.uint32(16).bool(message.counted);
+    }
+    if (message.objects !== 0) {
+      writer.uint32(24).uint64(message.objects);
+    }
+    if (message.bytes !== 0) {
+      writer.uint32(32).uint64(message.bytes);
+    }
+    if (message.detail !== "") {
+      writer.uint32(42).string(message.detail);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PurgeCount {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePurgeCount();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.edge = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.counted = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.objects = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.bytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.detail = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PurgeCount {
+    return {
+      edge: isSet(object.edge) ? globalThis.String(object.edge) : "",
+      counted: isSet(object.counted) ? globalThis.Boolean(object.counted) : false,
+      objects: isSet(object.objects) ? globalThis.Number(object.objects) : 0,
+      bytes: isSet(object.bytes) ? globalThis.Number(object.bytes) : 0,
+      detail: isSet(object.detail) ? globalThis.String(object.detail) : "",
+    };
+  },
+
+  toJSON(message: PurgeCount): unknown {
+    const obj: any = {};
+    if (message.edge !== "") {
+      obj.edge = message.edge;
+    }
+    if (message.counted !== false) {
+      obj.counted = message.counted;
+    }
+    if (message.objects !== 0) {
+      obj.objects = Math.round(message.objects);
+    }
+    if (message.bytes !== 0) {
+      obj.bytes = Math.round(message.bytes);
+    }
+    if (message.detail !== "") {
+      obj.detail = message.detail;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<PurgeCount>): PurgeCount {
+    return PurgeCount.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PurgeCount>): PurgeCount {
+    const message = createBasePurgeCount();
+    message.edge = object.edge ?? "";
+    message.counted = object.counted ?? false;
+    message.objects = object.objects ?? 0;
+    message.bytes = object.bytes ?? 0;
+    message.detail = object.detail ?? "";
     return message;
   },
 };
@@ -1902,6 +3319,35 @@ export const AdminServiceService = {
     responseSerialize: (value: ApplyResponse): Buffer => Buffer.from(ApplyResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ApplyResponse => ApplyResponse.decode(value),
   },
+  /** Puts back the configuration of a version that the history holds, as a new version. */
+  rollback: {
+    path: "/meridian.v1.AdminService/Rollback" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: RollbackRequest): Buffer => Buffer.from(RollbackRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RollbackRequest => RollbackRequest.decode(value),
+    responseSerialize: (value: RollbackResponse): Buffer => Buffer.from(RollbackResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RollbackResponse => RollbackResponse.decode(value),
+  },
+  /** Takes an origin out of use, or gives it back, on every edge, whatever is measured. */
+  drain: {
+    path: "/meridian.v1.AdminService/Drain" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: DrainRequest): Buffer => Buffer.from(DrainRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): DrainRequest => DrainRequest.decode(value),
+    responseSerialize: (value: DrainResponse): Buffer => Buffer.from(DrainResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): DrainResponse => DrainResponse.decode(value),
+  },
+  history: {
+    path: "/meridian.v1.AdminService/History" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: HistoryRequest): Buffer => Buffer.from(HistoryRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): HistoryRequest => HistoryRequest.decode(value),
+    responseSerialize: (value: HistoryResponse): Buffer => Buffer.from(HistoryResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): HistoryResponse => HistoryResponse.decode(value),
+  },
   get: {
     path: "/meridian.v1.AdminService/Get" as const,
     requestStream: false as const,
@@ -1939,6 +3385,45 @@ export const AdminServiceService = {
     responseSerialize: (value: ExplainResponse): Buffer => Buffer.from(ExplainResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ExplainResponse => ExplainResponse.decode(value),
   },
+  /** Every change, with who made it, for as far back as the log is kept. */
+  listAudit: {
+    path: "/meridian.v1.AdminService/ListAudit" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListAuditRequest): Buffer => Buffer.from(ListAuditRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListAuditRequest => ListAuditRequest.decode(value),
+    responseSerialize: (value: ListAuditResponse): Buffer => Buffer.from(ListAuditResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListAuditResponse => ListAuditResponse.decode(value),
+  },
+  /** The secret is in the answer and nowhere else. */
+  createToken: {
+    path: "/meridian.v1.AdminService/CreateToken" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: CreateTokenRequest): Buffer => Buffer.from(CreateTokenRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): CreateTokenRequest => CreateTokenRequest.decode(value),
+    responseSerialize: (value: CreateTokenResponse): Buffer => Buffer.from(CreateTokenResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): CreateTokenResponse => CreateTokenResponse.decode(value),
+  },
+  listTokens: {
+    path: "/meridian.v1.AdminService/ListTokens" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListTokensRequest): Buffer => Buffer.from(ListTokensRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListTokensRequest => ListTokensRequest.decode(value),
+    responseSerialize: (value: ListTokensResponse): Buffer => Buffer.from(ListTokensResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListTokensResponse => ListTokensResponse.decode(value),
+  },
+  /** From its answer on no request under the token is accepted by this control plane; the others follow at once. */
+  revokeToken: {
+    path: "/meridian.v1.AdminService/RevokeToken" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: RevokeTokenRequest): Buffer => Buffer.from(RevokeTokenRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RevokeTokenRequest => RevokeTokenRequest.decode(value),
+    responseSerialize: (value: RevokeTokenResponse): Buffer => Buffer.from(RevokeTokenResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RevokeTokenResponse => RevokeTokenResponse.decode(value),
+  },
 } as const;
 
 export interface AdminServiceServer extends UntypedServiceImplementation {
@@ -1947,11 +3432,23 @@ export interface AdminServiceServer extends UntypedServiceImplementation {
    * configuration changed meanwhile. Nothing is changed in either case.
    */
   apply: handleServerStreamingCall<ApplyRequest, ApplyResponse>;
+  /** Puts back the configuration of a version that the history holds, as a new version. */
+  rollback: handleServerStreamingCall<RollbackRequest, RollbackResponse>;
+  /** Takes an origin out of use, or gives it back, on every edge, whatever is measured. */
+  drain: handleServerStreamingCall<DrainRequest, DrainResponse>;
+  history: handleUnaryCall<HistoryRequest, HistoryResponse>;
   get: handleUnaryCall<GetRequest, GetResponse>;
   status: handleUnaryCall<StatusRequest, StatusResponse>;
   /** Answers when the purge is durable, then with a line for each edge, then ends. */
   purge: handleServerStreamingCall<PurgeRequest, PurgeResponse>;
   explain: handleUnaryCall<ExplainRequest, ExplainResponse>;
+  /** Every change, with who made it, for as far back as the log is kept. */
+  listAudit: handleUnaryCall<ListAuditRequest, ListAuditResponse>;
+  /** The secret is in the answer and nowhere else. */
+  createToken: handleUnaryCall<CreateTokenRequest, CreateTokenResponse>;
+  listTokens: handleUnaryCall<ListTokensRequest, ListTokensResponse>;
+  /** From its answer on no request under the token is accepted by this control plane; the others follow at once. */
+  revokeToken: handleUnaryCall<RevokeTokenRequest, RevokeTokenResponse>;
 }
 
 export interface AdminServiceClient extends Client {
@@ -1965,6 +3462,35 @@ export interface AdminServiceClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<ApplyResponse>;
+  /** Puts back the configuration of a version that the history holds, as a new version. */
+  rollback(request: RollbackRequest, options?: Partial<CallOptions>): ClientReadableStream<RollbackResponse>;
+  rollback(
+    request: RollbackRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<RollbackResponse>;
+  /** Takes an origin out of use, or gives it back, on every edge, whatever is measured. */
+  drain(request: DrainRequest, options?: Partial<CallOptions>): ClientReadableStream<DrainResponse>;
+  drain(
+    request: DrainRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<DrainResponse>;
+  history(
+    request: HistoryRequest,
+    callback: (error: ServiceError | null, response: HistoryResponse) => void,
+  ): ClientUnaryCall;
+  history(
+    request: HistoryRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: HistoryResponse) => void,
+  ): ClientUnaryCall;
+  history(
+    request: HistoryRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: HistoryResponse) => void,
+  ): ClientUnaryCall;
   get(request: GetRequest, callback: (error: ServiceError | null, response: GetResponse) => void): ClientUnaryCall;
   get(
     request: GetRequest,
@@ -2013,6 +3539,69 @@ export interface AdminServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ExplainResponse) => void,
+  ): ClientUnaryCall;
+  /** Every change, with who made it, for as far back as the log is kept. */
+  listAudit(
+    request: ListAuditRequest,
+    callback: (error: ServiceError | null, response: ListAuditResponse) => void,
+  ): ClientUnaryCall;
+  listAudit(
+    request: ListAuditRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListAuditResponse) => void,
+  ): ClientUnaryCall;
+  listAudit(
+    request: ListAuditRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListAuditResponse) => void,
+  ): ClientUnaryCall;
+  /** The secret is in the answer and nowhere else. */
+  createToken(
+    request: CreateTokenRequest,
+    callback: (error: ServiceError | null, response: CreateTokenResponse) => void,
+  ): ClientUnaryCall;
+  createToken(
+    request: CreateTokenRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: CreateTokenResponse) => void,
+  ): ClientUnaryCall;
+  createToken(
+    request: CreateTokenRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: CreateTokenResponse) => void,
+  ): ClientUnaryCall;
+  listTokens(
+    request: ListTokensRequest,
+    callback: (error: ServiceError | null, response: ListTokensResponse) => void,
+  ): ClientUnaryCall;
+  listTokens(
+    request: ListTokensRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListTokensResponse) => void,
+  ): ClientUnaryCall;
+  listTokens(
+    request: ListTokensRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListTokensResponse) => void,
+  ): ClientUnaryCall;
+  /** From its answer on no request under the token is accepted by this control plane; the others follow at once. */
+  revokeToken(
+    request: RevokeTokenRequest,
+    callback: (error: ServiceError | null, response: RevokeTokenResponse) => void,
+  ): ClientUnaryCall;
+  revokeToken(
+    request: RevokeTokenRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: RevokeTokenResponse) => void,
+  ): ClientUnaryCall;
+  revokeToken(
+    request: RevokeTokenRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: RevokeTokenResponse) => void,
   ): ClientUnaryCall;
 }
 

@@ -18,8 +18,8 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { Explanation } from "./explain.ts";
-import { HealthReport, HealthView } from "./health.ts";
-import { PurgeBatch, PurgePosition } from "./purge.ts";
+import { HealthReport, HealthView, OriginRef } from "./health.ts";
+import { PurgeBatch, PurgePosition, PurgeTarget } from "./purge.ts";
 import { Snapshot, Version } from "./resources.ts";
 
 export const protobufPackage = "meridian.v1";
@@ -37,6 +37,7 @@ export interface ConnectRequest {
     | { $case: "healthReport"; value: HealthReport }
     | { $case: "heartbeat"; value: Heartbeat }
     | { $case: "explainAnswer"; value: ExplainAnswer }
+    | { $case: "countAnswer"; value: CountAnswer }
     | undefined;
 }
 
@@ -46,6 +47,7 @@ export interface ConnectResponse {
     | { $case: "purges"; value: PurgeBatch }
     | { $case: "healthView"; value: HealthView }
     | { $case: "explain"; value: ExplainQuestion }
+    | { $case: "count"; value: CountQuestion }
     | undefined;
 }
 
@@ -64,11 +66,37 @@ export interface Hello {
     | Version
     | undefined;
   /** Absent when its cache is empty and it has applied nothing: it then starts at the log's end. */
-  purgePosition: PurgePosition | undefined;
+  purgePosition:
+    | PurgePosition
+    | undefined;
+  /** Send no deltas: one did not fit. */
+  whole: boolean;
 }
 
+/** One of the two. */
 export interface SnapshotUpdate {
   snapshot: Snapshot | undefined;
+  delta: SnapshotDelta | undefined;
+}
+
+/** What changed since a snapshot that the edge has confirmed. */
+export interface SnapshotDelta {
+  base: Version | undefined;
+  version: Version | undefined;
+  changes: ResourcePatch[];
+  drained: OriginRef[];
+  /** SHA-256 of the whole snapshot, as protobuf. An edge whose result is another asks for the whole. */
+  sha256: Buffer;
+}
+
+/** A resource as protobuf JSON: so many UTF-16 units of the former text, then the middle, then so many of its end. */
+export interface ResourcePatch {
+  kind: string;
+  name: string;
+  removed: boolean;
+  head: number;
+  tail: number;
+  middle: string;
 }
 
 /** The snapshot is on disk and serves. */
@@ -100,6 +128,8 @@ export interface EdgeStatistics {
   cacheObjects: number;
   cacheBytes: number;
   uptimeS: number;
+  /** From request to the answer's end, summed over all requests, milliseconds. */
+  answerMs: number;
 }
 
 export interface ExplainQuestion {
@@ -111,6 +141,18 @@ export interface ExplainQuestion {
 export interface ExplainAnswer {
   id: number;
   explanation: Explanation | undefined;
+}
+
+/** How much a purge of these targets would reach. Nothing is purged. */
+export interface CountQuestion {
+  id: number;
+  targets: PurgeTarget[];
+}
+
+export interface CountAnswer {
+  id: number;
+  objects: number;
+  bytes: number;
 }
 
 function createBaseConnectRequest(): ConnectRequest {
@@ -140,6 +182,9 @@ export const ConnectRequest: MessageFns<ConnectRequest> = {
         break;
       case "explainAnswer":
         ExplainAnswer.encode(message.message.value, writer.uint32(58).fork()).join();
+        break;
+      case "countAnswer":
+        CountAnswer.encode(message.message.value, writer.uint32(66).fork()).join();
         break;
     }
     return writer;
@@ -214,6 +259,14 @@ export const ConnectRequest: MessageFns<ConnectRequest> = {
             message.message = { $case: "explainAnswer", value: ExplainAnswer.decode(reader, reader.uint32()) };
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.message = { $case: "countAnswer", value: CountAnswer.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -252,6 +305,10 @@ export const ConnectRequest: MessageFns<ConnectRequest> = {
         ? { $case: "explainAnswer", value: ExplainAnswer.fromJSON(object.explainAnswer) }
         : isSet(object.explain_answer)
         ? { $case: "explainAnswer", value: ExplainAnswer.fromJSON(object.explain_answer) }
+        : isSet(object.countAnswer)
+        ? { $case: "countAnswer", value: CountAnswer.fromJSON(object.countAnswer) }
+        : isSet(object.count_answer)
+        ? { $case: "countAnswer", value: CountAnswer.fromJSON(object.count_answer) }
         : undefined,
     };
   },
@@ -272,6 +329,8 @@ export const ConnectRequest: MessageFns<ConnectRequest> = {
       obj.heartbeat = Heartbeat.toJSON(message.message.value);
     } else if (message.message?.$case === "explainAnswer") {
       obj.explainAnswer = ExplainAnswer.toJSON(message.message.value);
+    } else if (message.message?.$case === "countAnswer") {
+      obj.countAnswer = CountAnswer.toJSON(message.message.value);
     }
     return obj;
   },
@@ -324,6 +383,12 @@ export const ConnectRequest: MessageFns<ConnectRequest> = {
         }
         break;
       }
+      case "countAnswer": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "countAnswer", value: CountAnswer.fromPartial(object.message.value) };
+        }
+        break;
+      }
     }
     return message;
   },
@@ -347,6 +412,9 @@ export const ConnectResponse: MessageFns<ConnectResponse> = {
         break;
       case "explain":
         ExplainQuestion.encode(message.message.value, writer.uint32(34).fork()).join();
+        break;
+      case "count":
+        CountQuestion.encode(message.message.value, writer.uint32(42).fork()).join();
         break;
     }
     return writer;
@@ -397,6 +465,14 @@ export const ConnectResponse: MessageFns<ConnectResponse> = {
             message.message = { $case: "explain", value: ExplainQuestion.decode(reader, reader.uint32()) };
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.message = { $case: "count", value: CountQuestion.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -421,6 +497,8 @@ export const ConnectResponse: MessageFns<ConnectResponse> = {
         ? { $case: "healthView", value: HealthView.fromJSON(object.health_view) }
         : isSet(object.explain)
         ? { $case: "explain", value: ExplainQuestion.fromJSON(object.explain) }
+        : isSet(object.count)
+        ? { $case: "count", value: CountQuestion.fromJSON(object.count) }
         : undefined,
     };
   },
@@ -435,6 +513,8 @@ export const ConnectResponse: MessageFns<ConnectResponse> = {
       obj.healthView = HealthView.toJSON(message.message.value);
     } else if (message.message?.$case === "explain") {
       obj.explain = ExplainQuestion.toJSON(message.message.value);
+    } else if (message.message?.$case === "count") {
+      obj.count = CountQuestion.toJSON(message.message.value);
     }
     return obj;
   },
@@ -469,6 +549,12 @@ export const ConnectResponse: MessageFns<ConnectResponse> = {
         }
         break;
       }
+      case "count": {
+        if (object.message?.value !== undefined && object.message?.value !== null) {
+          message.message = { $case: "count", value: CountQuestion.fromPartial(object.message.value) };
+        }
+        break;
+      }
     }
     return message;
   },
@@ -483,6 +569,7 @@ function createBaseHello(): Hello {
     applied: undefined,
     parked: undefined,
     purgePosition: undefined,
+    whole: false,
   };
 }
 
@@ -508,6 +595,9 @@ export const Hello: MessageFns<Hello> = {
     }
     if (message.purgePosition !== undefined) {
       PurgePosition.encode(message.purgePosition, writer.uint32(58).fork()).join();
+    }
+    if (message.whole !== false) {
+      writer.uint32(64).bool(message.whole);
     }
     return writer;
   },
@@ -581,6 +671,14 @@ export const Hello: MessageFns<Hello> = {
             message.purgePosition = PurgePosition.decode(reader, reader.uint32());
             continue;
           }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.whole = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -614,6 +712,7 @@ export const Hello: MessageFns<Hello> = {
         : isSet(object.purge_position)
         ? PurgePosition.fromJSON(object.purge_position)
         : undefined,
+      whole: isSet(object.whole) ? globalThis.Boolean(object.whole) : false,
     };
   },
 
@@ -640,6 +739,9 @@ export const Hello: MessageFns<Hello> = {
     if (message.purgePosition !== undefined) {
       obj.purgePosition = PurgePosition.toJSON(message.purgePosition);
     }
+    if (message.whole !== false) {
+      obj.whole = message.whole;
+    }
     return obj;
   },
 
@@ -661,18 +763,22 @@ export const Hello: MessageFns<Hello> = {
     message.purgePosition = (object.purgePosition !== undefined && object.purgePosition !== null)
       ? PurgePosition.fromPartial(object.purgePosition)
       : undefined;
+    message.whole = object.whole ?? false;
     return message;
   },
 };
 
 function createBaseSnapshotUpdate(): SnapshotUpdate {
-  return { snapshot: undefined };
+  return { snapshot: undefined, delta: undefined };
 }
 
 export const SnapshotUpdate: MessageFns<SnapshotUpdate> = {
   encode(message: SnapshotUpdate, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.snapshot !== undefined) {
       Snapshot.encode(message.snapshot, writer.uint32(10).fork()).join();
+    }
+    if (message.delta !== undefined) {
+      SnapshotDelta.encode(message.delta, writer.uint32(18).fork()).join();
     }
     return writer;
   },
@@ -698,6 +804,14 @@ export const SnapshotUpdate: MessageFns<SnapshotUpdate> = {
             message.snapshot = Snapshot.decode(reader, reader.uint32());
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.delta = SnapshotDelta.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -711,13 +825,19 @@ export const SnapshotUpdate: MessageFns<SnapshotUpdate> = {
   },
 
   fromJSON(object: any): SnapshotUpdate {
-    return { snapshot: isSet(object.snapshot) ? Snapshot.fromJSON(object.snapshot) : undefined };
+    return {
+      snapshot: isSet(object.snapshot) ? Snapshot.fromJSON(object.snapshot) : undefined,
+      delta: isSet(object.delta) ? SnapshotDelta.fromJSON(object.delta) : undefined,
+    };
   },
 
   toJSON(message: SnapshotUpdate): unknown {
     const obj: any = {};
     if (message.snapshot !== undefined) {
       obj.snapshot = Snapshot.toJSON(message.snapshot);
+    }
+    if (message.delta !== undefined) {
+      obj.delta = SnapshotDelta.toJSON(message.delta);
     }
     return obj;
   },
@@ -730,6 +850,295 @@ export const SnapshotUpdate: MessageFns<SnapshotUpdate> = {
     message.snapshot = (object.snapshot !== undefined && object.snapshot !== null)
       ? Snapshot.fromPartial(object.snapshot)
       : undefined;
+    message.delta = (object.delta !== undefined && object.delta !== null)
+      ? SnapshotDelta.fromPartial(object.delta)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseSnapshotDelta(): SnapshotDelta {
+  return { base: undefined, version: undefined, changes: [], drained: [], sha256: Buffer.alloc(0) };
+}
+
+export const SnapshotDelta: MessageFns<SnapshotDelta> = {
+  encode(message: SnapshotDelta, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.base !== undefined) {
+      Version.encode(message.base, writer.uint32(10).fork()).join();
+    }
+    if (message.version !== undefined) {
+      Version.encode(message.version, writer.uint32(18).fork()).join();
+    }
+    for (const v of message.changes) {
+      ResourcePatch.encode(v!, writer.uint32(26).fork()).join();
+    }
+    for (const v of message.drained) {
+      OriginRef.encode(v!, writer.uint32(34).fork()).join();
+    }
+    if (message.sha256.length !== 0) {
+      writer.uint32(42).bytes(message.sha256);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SnapshotDelta {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSnapshotDelta();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.base = Version.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.version = Version.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.changes.push(ResourcePatch.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.drained.push(OriginRef.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.sha256 = Buffer.from(reader.bytes());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): SnapshotDelta {
+    return {
+      base: isSet(object.base) ? Version.fromJSON(object.base) : undefined,
+      version: isSet(object.version) ? Version.fromJSON(object.version) : undefined,
+      changes: globalThis.Array.isArray(object?.changes)
+        ? object.changes.map((e: any) => ResourcePatch.fromJSON(e))
+        : [],
+      drained: globalThis.Array.isArray(object?.drained) ? object.drained.map((e: any) => OriginRef.fromJSON(e)) : [],
+      sha256: isSet(object.sha256) ? Buffer.from(bytesFromBase64(object.sha256)) : Buffer.alloc(0),
+    };
+  },
+
+  toJSON(message: SnapshotDelta): unknown {
+    const obj: any = {};
+    if (message.base !== undefined) {
+      obj.base = Version.toJSON(message.base);
+    }
+    if (message.version !== undefined) {
+      obj.version = Version.toJSON(message.version);
+    }
+    if (message.changes?.length) {
+      obj.changes = message.changes.map((e) => ResourcePatch.toJSON(e));
+    }
+    if (message.drained?.length) {
+      obj.drained = message.drained.map((e) => OriginRef.toJSON(e));
+    }
+    if (message.sha256.length !== 0) {
+      obj.sha256 = base64FromBytes(message.sha256);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<SnapshotDelta>): SnapshotDelta {
+    return SnapshotDelta.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SnapshotDelta>): SnapshotDelta {
+    const message = createBaseSnapshotDelta();
+    message.base = (object.base !== undefined && object.base !== null) ? Version.fromPartial(object.base) : undefined;
+    message.version = (object.version !== undefined && object.version !== null)
+      ? Version.fromPartial(object.version)
+      : undefined;
+    message.changes = object.changes?.map((e) => ResourcePatch.fromPartial(e)) || [];
+    message.drained = object.drained?.map((e) => OriginRef.fromPartial(e)) || [];
+    message.sha256 = object.sha256 ?? Buffer.alloc(0);
+    return message;
+  },
+};
+
+function createBaseResourcePatch(): ResourcePatch {
+  return { kind: "", name: "", removed: false, head: 0, tail: 0, middle: "" };
+}
+
+export const ResourcePatch: MessageFns<ResourcePatch> = {
+  encode(message: ResourcePatch, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.kind !== "") {
+      writer.uint32(10).string(message.kind);
+    }
+    if (message.name !== "") {
+      writer.uint32(18).string(message.name);
+    }
+    if (message.removed !== false) {
+      writer.uint32(24).bool(message.removed);
+    }
+    if (message.head !== 0) {
+      writer.uint32(32).uint32(message.head);
+    }
+    if (message.tail !== 0) {
+      writer.uint32(40).uint32(message.tail);
+    }
+    if (message.middle !== "") {
+      writer.uint32(50).string(message.middle);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ResourcePatch {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseResourcePatch();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.kind = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.removed = reader.bool();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.head = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.tail = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.middle = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ResourcePatch {
+    return {
+      kind: isSet(object.kind) ? globalThis.String(object.kind) : "",
+      name: isSet(object.name) ? globalThis.String(object.name) : "",
+      removed: isSet(object.removed) ? globalThis.Boolean(object.removed) : false,
+      head: isSet(object.head) ? globalThis.Number(object.head) : 0,
+      tail: isSet(object.tail) ? globalThis.Number(object.tail) : 0,
+      middle: isSet(object.middle) ? globalThis.String(object.middle) : "",
+    };
+  },
+
+  toJSON(message: ResourcePatch): unknown {
+    const obj: any = {};
+    if (message.kind !== "") {
+      obj.kind = message.kind;
+    }
+    if (message.name !== "") {
+      obj.name = message.name;
+    }
+    if (message.removed !== false) {
+      obj.removed = message.removed;
+    }
+    if (message.head !== 0) {
+      obj.head = Math.round(message.head);
+    }
+    if (message.tail !== 0) {
+      obj.tail = Math.round(message.tail);
+    }
+    if (message.middle !== "") {
+      obj.middle = message.middle;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ResourcePatch>): ResourcePatch {
+    return ResourcePatch.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ResourcePatch>): ResourcePatch {
+    const message = createBaseResourcePatch();
+    message.kind = object.kind ?? "";
+    message.name = object.name ?? "";
+    message.removed = object.removed ?? false;
+    message.head = object.head ?? 0;
+    message.tail = object.tail ?? 0;
+    message.middle = object.middle ?? "";
     return message;
   },
 };
@@ -1029,7 +1438,7 @@ export const Heartbeat: MessageFns<Heartbeat> = {
 };
 
 function createBaseEdgeStatistics(): EdgeStatistics {
-  return { requests: 0, hits: 0, misses: 0, errors: 0, cacheObjects: 0, cacheBytes: 0, uptimeS: 0 };
+  return { requests: 0, hits: 0, misses: 0, errors: 0, cacheObjects: 0, cacheBytes: 0, uptimeS: 0, answerMs: 0 };
 }
 
 export const EdgeStatistics: MessageFns<EdgeStatistics> = {
@@ -1054,6 +1463,9 @@ export const EdgeStatistics: MessageFns<EdgeStatistics> = {
     }
     if (message.uptimeS !== 0) {
       writer.uint32(56).uint64(message.uptimeS);
+    }
+    if (message.answerMs !== 0) {
+      writer.uint32(64).uint64(message.answerMs);
     }
     return writer;
   },
@@ -1127,6 +1539,14 @@ export const EdgeStatistics: MessageFns<EdgeStatistics> = {
             message.uptimeS = longToNumber(reader.uint64());
             continue;
           }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.answerMs = longToNumber(reader.uint64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1160,6 +1580,11 @@ export const EdgeStatistics: MessageFns<EdgeStatistics> = {
         : isSet(object.uptime_s)
         ? globalThis.Number(object.uptime_s)
         : 0,
+      answerMs: isSet(object.answerMs)
+        ? globalThis.Number(object.answerMs)
+        : isSet(object.answer_ms)
+        ? globalThis.Number(object.answer_ms)
+        : 0,
     };
   },
 
@@ -1186,6 +1611,9 @@ export const EdgeStatistics: MessageFns<EdgeStatistics> = {
     if (message.uptimeS !== 0) {
       obj.uptimeS = Math.round(message.uptimeS);
     }
+    if (message.answerMs !== 0) {
+      obj.answerMs = Math.round(message.answerMs);
+    }
     return obj;
   },
 
@@ -1201,6 +1629,7 @@ export const EdgeStatistics: MessageFns<EdgeStatistics> = {
     message.cacheObjects = object.cacheObjects ?? 0;
     message.cacheBytes = object.cacheBytes ?? 0;
     message.uptimeS = object.uptimeS ?? 0;
+    message.answerMs = object.answerMs ?? 0;
     return message;
   },
 };
@@ -1393,6 +1822,192 @@ export const ExplainAnswer: MessageFns<ExplainAnswer> = {
   },
 };
 
+function createBaseCountQuestion(): CountQuestion {
+  return { id: 0, targets: [] };
+}
+
+export const CountQuestion: MessageFns<CountQuestion> = {
+  encode(message: CountQuestion, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== 0) {
+      writer.uint32(8).uint32(message.id);
+    }
+    for (const v of message.targets) {
+      PurgeTarget.encode(v!, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CountQuestion {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCountQuestion();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.id = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.targets.push(PurgeTarget.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): CountQuestion {
+    return {
+      id: isSet(object.id) ? globalThis.Number(object.id) : 0,
+      targets: globalThis.Array.isArray(object?.targets) ? object.targets.map((e: any) => PurgeTarget.fromJSON(e)) : [],
+    };
+  },
+
+  toJSON(message: CountQuestion): unknown {
+    const obj: any = {};
+    if (message.id !== 0) {
+      obj.id = Math.round(message.id);
+    }
+    if (message.targets?.length) {
+      obj.targets = message.targets.map((e) => PurgeTarget.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<CountQuestion>): CountQuestion {
+    return CountQuestion.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CountQuestion>): CountQuestion {
+    const message = createBaseCountQuestion();
+    message.id = object.id ?? 0;
+    message.targets = object.targets?.map((e) => PurgeTarget.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseCountAnswer(): CountAnswer {
+  return { id: 0, objects: 0, bytes: 0 };
+}
+
+export const CountAnswer: MessageFns<CountAnswer> = {
+  encode(message: CountAnswer, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== 0) {
+      writer.uint32(8).uint32(message.id);
+    }
+    if (message.objects !== 0) {
+      writer.uint32(16).uint64(message.objects);
+    }
+    if (message.bytes !== 0) {
+      writer.uint32(24).uint64(message.bytes);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CountAnswer {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCountAnswer();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.id = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.objects = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.bytes = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): CountAnswer {
+    return {
+      id: isSet(object.id) ? globalThis.Number(object.id) : 0,
+      objects: isSet(object.objects) ? globalThis.Number(object.objects) : 0,
+      bytes: isSet(object.bytes) ? globalThis.Number(object.bytes) : 0,
+    };
+  },
+
+  toJSON(message: CountAnswer): unknown {
+    const obj: any = {};
+    if (message.id !== 0) {
+      obj.id = Math.round(message.id);
+    }
+    if (message.objects !== 0) {
+      obj.objects = Math.round(message.objects);
+    }
+    if (message.bytes !== 0) {
+      obj.bytes = Math.round(message.bytes);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<CountAnswer>): CountAnswer {
+    return CountAnswer.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CountAnswer>): CountAnswer {
+    const message = createBaseCountAnswer();
+    message.id = object.id ?? 0;
+    message.objects = object.objects ?? 0;
+    message.bytes = object.bytes ?? 0;
+    return message;
+  },
+};
+
 export type EdgeControlServiceService = typeof EdgeControlServiceService;
 export const EdgeControlServiceService = {
   /**
@@ -1439,6 +2054,14 @@ export const EdgeControlServiceClient = makeGenericClientConstructor(
   service: typeof EdgeControlServiceService;
   serviceName: string;
 };
+
+function bytesFromBase64(b64: string): Uint8Array {
+  return Uint8Array.from(globalThis.Buffer.from(b64, "base64"));
+}
+
+function base64FromBytes(arr: Uint8Array): string {
+  return globalThis.Buffer.from(arr).toString("base64");
+}
 
 type Builtin = Date | Function | Uint8Array | string | number | boolean | undefined;
 

@@ -22,6 +22,8 @@ export interface PurgeTarget {
     /** Lower-case hostname without a port. */
     { $case: "host"; value: string }
     | { $case: "all"; value: AllTarget }
+    | { $case: "prefix"; value: PrefixTarget }
+    | { $case: "tag"; value: TagTarget }
     | undefined;
 }
 
@@ -34,10 +36,26 @@ export interface UrlTarget {
 export interface AllTarget {
 }
 
+/** Everything of a host under a path, by whole path segments: "/a" covers "/a", "/a?x", "/a/b", not "/ab". */
+export interface PrefixTarget {
+  host: string;
+  /** Canonical path without query and without a slash at its end; at most LIMITS.prefixSegments segments. */
+  path: string;
+}
+
+/** Every stored answer that carries a tag (Surrogate-Key, Cache-Tag). */
+export interface TagTarget {
+  tag: string;
+  /** Only on these hosts, in the form of a site's hostnames ("*.example.com"); none: on all. */
+  hosts: string[];
+}
+
 export interface Purge {
   /** 1, 2, 3 ... within an epoch, without gaps. */
   sequence: number;
   targets: PurgeTarget[];
+  /** Stale rather than gone: to be validated before it is served as fresh, and kept for when that takes time or fails. */
+  soft: boolean;
 }
 
 /** A place in the log: all purges of `epoch` up to and including `sequence`. */
@@ -72,6 +90,12 @@ export const PurgeTarget: MessageFns<PurgeTarget> = {
         break;
       case "all":
         AllTarget.encode(message.target.value, writer.uint32(26).fork()).join();
+        break;
+      case "prefix":
+        PrefixTarget.encode(message.target.value, writer.uint32(34).fork()).join();
+        break;
+      case "tag":
+        TagTarget.encode(message.target.value, writer.uint32(42).fork()).join();
         break;
     }
     return writer;
@@ -114,6 +138,22 @@ export const PurgeTarget: MessageFns<PurgeTarget> = {
             message.target = { $case: "all", value: AllTarget.decode(reader, reader.uint32()) };
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.target = { $case: "prefix", value: PrefixTarget.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.target = { $case: "tag", value: TagTarget.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -134,6 +174,10 @@ export const PurgeTarget: MessageFns<PurgeTarget> = {
         ? { $case: "host", value: globalThis.String(object.host) }
         : isSet(object.all)
         ? { $case: "all", value: AllTarget.fromJSON(object.all) }
+        : isSet(object.prefix)
+        ? { $case: "prefix", value: PrefixTarget.fromJSON(object.prefix) }
+        : isSet(object.tag)
+        ? { $case: "tag", value: TagTarget.fromJSON(object.tag) }
         : undefined,
     };
   },
@@ -146,6 +190,10 @@ export const PurgeTarget: MessageFns<PurgeTarget> = {
       obj.host = message.target.value;
     } else if (message.target?.$case === "all") {
       obj.all = AllTarget.toJSON(message.target.value);
+    } else if (message.target?.$case === "prefix") {
+      obj.prefix = PrefixTarget.toJSON(message.target.value);
+    } else if (message.target?.$case === "tag") {
+      obj.tag = TagTarget.toJSON(message.target.value);
     }
     return obj;
   },
@@ -171,6 +219,18 @@ export const PurgeTarget: MessageFns<PurgeTarget> = {
       case "all": {
         if (object.target?.value !== undefined && object.target?.value !== null) {
           message.target = { $case: "all", value: AllTarget.fromPartial(object.target.value) };
+        }
+        break;
+      }
+      case "prefix": {
+        if (object.target?.value !== undefined && object.target?.value !== null) {
+          message.target = { $case: "prefix", value: PrefixTarget.fromPartial(object.target.value) };
+        }
+        break;
+      }
+      case "tag": {
+        if (object.target?.value !== undefined && object.target?.value !== null) {
+          message.target = { $case: "tag", value: TagTarget.fromPartial(object.target.value) };
         }
         break;
       }
@@ -316,8 +376,178 @@ export const AllTarget: MessageFns<AllTarget> = {
   },
 };
 
+function createBasePrefixTarget(): PrefixTarget {
+  return { host: "", path: "" };
+}
+
+export const PrefixTarget: MessageFns<PrefixTarget> = {
+  encode(message: PrefixTarget, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.host !== "") {
+      writer.uint32(10).string(message.host);
+    }
+    if (message.path !== "") {
+      writer.uint32(18).string(message.path);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PrefixTarget {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePrefixTarget();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.host = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.path = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PrefixTarget {
+    return {
+      host: isSet(object.host) ? globalThis.String(object.host) : "",
+      path: isSet(object.path) ? globalThis.String(object.path) : "",
+    };
+  },
+
+  toJSON(message: PrefixTarget): unknown {
+    const obj: any = {};
+    if (message.host !== "") {
+      obj.host = message.host;
+    }
+    if (message.path !== "") {
+      obj.path = message.path;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<PrefixTarget>): PrefixTarget {
+    return PrefixTarget.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PrefixTarget>): PrefixTarget {
+    const message = createBasePrefixTarget();
+    message.host = object.host ?? "";
+    message.path = object.path ?? "";
+    return message;
+  },
+};
+
+function createBaseTagTarget(): TagTarget {
+  return { tag: "", hosts: [] };
+}
+
+export const TagTarget: MessageFns<TagTarget> = {
+  encode(message: TagTarget, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.tag !== "") {
+      writer.uint32(10).string(message.tag);
+    }
+    for (const v of message.hosts) {
+      writer.uint32(18).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TagTarget {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTagTarget();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.tag = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.hosts.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): TagTarget {
+    return {
+      tag: isSet(object.tag) ? globalThis.String(object.tag) : "",
+      hosts: globalThis.Array.isArray(object?.hosts) ? object.hosts.map((e: any) => globalThis.String(e)) : [],
+    };
+  },
+
+  toJSON(message: TagTarget): unknown {
+    const obj: any = {};
+    if (message.tag !== "") {
+      obj.tag = message.tag;
+    }
+    if (message.hosts?.length) {
+      obj.hosts = message.hosts;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<TagTarget>): TagTarget {
+    return TagTarget.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<TagTarget>): TagTarget {
+    const message = createBaseTagTarget();
+    message.tag = object.tag ?? "";
+    message.hosts = object.hosts?.map((e) => e) || [];
+    return message;
+  },
+};
+
 function createBasePurge(): Purge {
-  return { sequence: 0, targets: [] };
+  return { sequence: 0, targets: [], soft: false };
 }
 
 export const Purge: MessageFns<Purge> = {
@@ -327,6 +557,9 @@ export const Purge: MessageFns<Purge> = {
     }
     for (const v of message.targets) {
       PurgeTarget.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.soft !== false) {
+      writer.uint32(24).bool(message.soft);
     }
     return writer;
   },
@@ -360,6 +593,14 @@ export const Purge: MessageFns<Purge> = {
             message.targets.push(PurgeTarget.decode(reader, reader.uint32()));
             continue;
           }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.soft = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -376,6 +617,7 @@ export const Purge: MessageFns<Purge> = {
     return {
       sequence: isSet(object.sequence) ? globalThis.Number(object.sequence) : 0,
       targets: globalThis.Array.isArray(object?.targets) ? object.targets.map((e: any) => PurgeTarget.fromJSON(e)) : [],
+      soft: isSet(object.soft) ? globalThis.Boolean(object.soft) : false,
     };
   },
 
@@ -387,6 +629,9 @@ export const Purge: MessageFns<Purge> = {
     if (message.targets?.length) {
       obj.targets = message.targets.map((e) => PurgeTarget.toJSON(e));
     }
+    if (message.soft !== false) {
+      obj.soft = message.soft;
+    }
     return obj;
   },
 
@@ -397,6 +642,7 @@ export const Purge: MessageFns<Purge> = {
     const message = createBasePurge();
     message.sequence = object.sequence ?? 0;
     message.targets = object.targets?.map((e) => PurgeTarget.fromPartial(e)) || [];
+    message.soft = object.soft ?? false;
     return message;
   },
 };

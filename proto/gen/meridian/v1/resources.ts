@@ -6,6 +6,7 @@
 
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
+import { OriginRef } from "./health.ts";
 
 export const protobufPackage = "meridian.v1";
 
@@ -154,6 +155,8 @@ export interface Snapshot {
   sites: Site[];
   pools: Pool[];
   edges: Edge[];
+  /** Origins that an operator has drained: used only where all others are down. */
+  drained: OriginRef[];
 }
 
 function createBaseLocation(): Location {
@@ -1650,7 +1653,7 @@ export const Version: MessageFns<Version> = {
 };
 
 function createBaseSnapshot(): Snapshot {
-  return { version: undefined, sites: [], pools: [], edges: [] };
+  return { version: undefined, sites: [], pools: [], edges: [], drained: [] };
 }
 
 export const Snapshot: MessageFns<Snapshot> = {
@@ -1666,6 +1669,9 @@ export const Snapshot: MessageFns<Snapshot> = {
     }
     for (const v of message.edges) {
       Edge.encode(v!, writer.uint32(34).fork()).join();
+    }
+    for (const v of message.drained) {
+      OriginRef.encode(v!, writer.uint32(42).fork()).join();
     }
     return writer;
   },
@@ -1715,6 +1721,14 @@ export const Snapshot: MessageFns<Snapshot> = {
             message.edges.push(Edge.decode(reader, reader.uint32()));
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.drained.push(OriginRef.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1733,6 +1747,7 @@ export const Snapshot: MessageFns<Snapshot> = {
       sites: globalThis.Array.isArray(object?.sites) ? object.sites.map((e: any) => Site.fromJSON(e)) : [],
       pools: globalThis.Array.isArray(object?.pools) ? object.pools.map((e: any) => Pool.fromJSON(e)) : [],
       edges: globalThis.Array.isArray(object?.edges) ? object.edges.map((e: any) => Edge.fromJSON(e)) : [],
+      drained: globalThis.Array.isArray(object?.drained) ? object.drained.map((e: any) => OriginRef.fromJSON(e)) : [],
     };
   },
 
@@ -1750,6 +1765,9 @@ export const Snapshot: MessageFns<Snapshot> = {
     if (message.edges?.length) {
       obj.edges = message.edges.map((e) => Edge.toJSON(e));
     }
+    if (message.drained?.length) {
+      obj.drained = message.drained.map((e) => OriginRef.toJSON(e));
+    }
     return obj;
   },
 
@@ -1764,6 +1782,7 @@ export const Snapshot: MessageFns<Snapshot> = {
     message.sites = object.sites?.map((e) => Site.fromPartial(e)) || [];
     message.pools = object.pools?.map((e) => Pool.fromPartial(e)) || [];
     message.edges = object.edges?.map((e) => Edge.fromPartial(e)) || [];
+    message.drained = object.drained?.map((e) => OriginRef.fromPartial(e)) || [];
     return message;
   },
 };

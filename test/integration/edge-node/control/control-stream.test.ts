@@ -1,7 +1,10 @@
 // What an edge and its control plane say to each other, over real gRPC, on a clock that the test moves.
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import { HealthStatus } from '../../../../proto/gen/meridian/v1/health.ts';
+import { Snapshot } from '../../../../proto/gen/meridian/v1/resources.ts';
+import { snapshotChanges } from '../../../../proto/snapshot-delta.ts';
 import { at, connected, planes, purges, reconnect, startEdge, update } from '../../../support/control-edge.ts';
 import { poolOf, snapshotOf } from '../../../support/snapshots.ts';
 import { until } from '../../../support/until.ts';
@@ -24,6 +27,7 @@ test('an edge says what it has: Hello, then all it measured, then its statistics
     applied: undefined,
     parked: undefined,
     purgePosition: undefined,
+    whole: false,
   });
   assert.deepEqual(control.received[1]?.value, { full: true, transitions: [] });
   edge.clock.advance(5_000);
@@ -146,4 +150,24 @@ test('a question is answered, and one that breaks the explainer gets no more tha
   const refused = await control.take('explainAnswer');
   assert.deepEqual([refused.id, refused.explanation?.refusalCode], [2, 'internal']);
   assert.ok(!JSON.stringify(refused).includes('secret'));
+});
+
+test('a change is applied to the snapshot that serves; one that does not fit ends the stream, and the next asks for the whole', async (t) => {
+  const { edge, plane, control } = await connected(t);
+  const [base, next] = [snapshotOf(5), { ...snapshotOf(6), drained: [{ pool: 'cities', origin: 'london' }] }];
+  control.send(update(base));
+  await control.take('snapshotAck');
+  const sha256 = createHash('sha256').update(Snapshot.encode(next).finish()).digest();
+  control.send({
+    $case: 'snapshot',
+    value: { snapshot: undefined, delta: { ...snapshotChanges(base, next), sha256 } },
+  });
+  assert.equal((await control.take('snapshotAck')).version?.revision, 6);
+  const { serving } = edge.snapshots;
+  assert.deepEqual(serving && Snapshot.toJSON(serving), Snapshot.toJSON(next));
+  const odd = { ...snapshotChanges(next, snapshotOf(7)), sha256 };
+  control.send({ $case: 'snapshot', value: { snapshot: undefined, delta: odd } });
+  const again = await reconnect(edge, plane);
+  const hello = await again.take('hello');
+  assert.deepEqual([hello.whole, hello.applied?.revision], [true, 6]);
 });

@@ -8,7 +8,7 @@ import type { PurgeBatch, PurgePosition } from '../../../../proto/gen/meridian/v
 const at = (sequence: number, epoch = 1): PurgePosition => ({ epoch, sequence });
 
 function batch(sequences: number[], resetTo?: PurgePosition, epoch = 1): PurgeBatch {
-  return { epoch, purges: sequences.map((sequence) => ({ sequence, targets: [] })), resetTo };
+  return { epoch, purges: sequences.map((sequence) => ({ sequence, targets: [], soft: false })), resetTo };
 }
 
 /** The step with sequences for purges. */

@@ -150,3 +150,28 @@ pipelineTest('Location on the same origin ends what is stored there, elsewhere i
     assert.equal(world.cache.stats().objects, left);
   }
 });
+
+pipelineTest('a purge of a surrogate key reaches what was stored with it', (world) => {
+  world.store('tagged', [...FRESH, 'surrogate-key', 'shoes sale'], { target: '/a' });
+  world.store('plain', FRESH, { target: '/b' });
+  world.purge({ $case: 'tag', value: { tag: 'sale', hosts: [] } });
+  assert.equal(world.request({ target: '/b' }).text, 'plain');
+  assert.equal(world.request({ target: '/a' }).state, 'open');
+  world.call().answer(200, 'anew', FRESH);
+});
+
+pipelineTest(
+  'a soft purge of a URL as it is asked for makes stale what is stored for it under a shorter key',
+  (world) => {
+    world.store('stored', [...FRESH, 'etag', '"1"'], { target: '/a?x' });
+    world.purge({ $case: 'url', value: { host: 'demo.example', path: '/a?y' } }, true);
+    assert.equal(world.request({ target: '/a?x' }).text, 'stored');
+    const client = world.request({ target: '/a?y' });
+    const call = world.call();
+    assert.match(call.request.fields.join(' '), /if-none-match "1"/);
+    call.answer(304, '');
+    assert.equal(client.text, 'stored');
+    assert.equal(world.request({ target: '/a?y' }).text, 'stored');
+  },
+  { snapshot: withPolicy({ key: { ...KEY, ignoreQuery: true } }) },
+);

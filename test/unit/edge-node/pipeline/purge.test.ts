@@ -11,6 +11,7 @@ const ETAG = ['cache-control', 'max-age=60', 'etag', '"v1"'];
 const KINDS: Readonly<Record<string, PurgeTarget['target'] | 'reset'>> = {
   url: { $case: 'url', value: { host: 'demo.example', path: '/a?b' } },
   host: { $case: 'host', value: 'demo.example' },
+  prefix: { $case: 'prefix', value: { host: 'demo.example', path: '/a' } },
   all: { $case: 'all', value: {} },
   'of a kind that is not known yet': undefined,
   reset: 'reset',
@@ -19,7 +20,7 @@ const REQUEST = { target: '/a?b' };
 
 function apply(world: World, kind: PurgeTarget['target'] | 'reset'): void {
   if (kind === 'reset') world.barrier.reset();
-  else world.barrier.apply({ sequence: 1, targets: [{ target: kind }] });
+  else world.barrier.apply({ sequence: 1, targets: [{ target: kind }], soft: false });
 }
 
 pipelineTest('what was stored before a purge is a miss after it', (world) => {
@@ -208,4 +209,45 @@ pipelineTest('a purge at any moment between two versions leaves the newer one, i
     assert.notEqual(check.text, 'before', `order ${order}`);
     world.verify();
   });
+});
+
+pipelineTest(
+  'what is purged softly is asked about before it is served, and is fresh again when it is still good',
+  (world) => {
+    world.store('before', ETAG, REQUEST);
+    world.purge({ $case: 'prefix', value: { host: 'demo.example', path: '/a' } }, true);
+    const client = world.request(REQUEST);
+    const call = world.call();
+    assert.equal(call.field('if-none-match'), '"v1"');
+    call.head(304, ['cache-control', 'max-age=60', 'etag', '"v1"']).end();
+    assert.deepEqual([client.text, client.cache], ['before', 'fwd=stale; fwd-status=304; stored; ttl=60']);
+    assert.equal(world.request(REQUEST).cache, 'hit; ttl=60');
+  },
+);
+
+pipelineTest('what is purged softly is served stale when no origin answers, unless it forbids that', (world) => {
+  for (const [fields, status] of [
+    [ETAG, 200],
+    [['cache-control', 'max-age=60, must-revalidate', 'etag', '"v1"'], 502],
+  ] as const) {
+    world.store('before', fields);
+    world.purge(undefined, true);
+    const client = world.request();
+    for (let i = 0; i < 3; i += 1) world.call().fail('connect');
+    assert.equal(client.status, status);
+    world.purge();
+  }
+});
+
+pipelineTest('an answer that was on its way when a soft purge came is stale when it is stored', (world) => {
+  const first = world.request();
+  const call = world.call();
+  world.purge(undefined, true);
+  call.answer(200, 'before', ETAG);
+  assert.equal(first.text, 'before');
+  const second = world.request();
+  const again = world.call();
+  assert.equal(again.field('if-none-match'), '"v1"');
+  again.head(304).end();
+  assert.equal(second.text, 'before');
 });

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { Worker } from 'node:worker_threads';
-import { PurgeBarrier } from '../../../../edge-node/decide/barrier.ts';
+import { type Barrier, PurgeBarrier } from '../../../../edge-node/decide/barrier.ts';
 import { purgeName } from '../../../../edge-node/decide/cache/key.ts';
 import { allocateSharedBarrier, SharedBarrier } from '../../../../edge-node/io/shared/shared-barrier.ts';
 import { type Random, seededRandom } from '../../../../infra/runtime/random.ts';
@@ -12,6 +12,8 @@ import { below, pick } from '../cache/support.ts';
 const KEY = { k0: 1, k1: 2 };
 const url = (host: string, path: string): PurgeTarget => ({ target: { $case: 'url', value: { host, path } } });
 const host = (name: string): PurgeTarget => ({ target: { $case: 'host', value: name } });
+const prefix = (host: string, path: string): PurgeTarget => ({ target: { $case: 'prefix', value: { host, path } } });
+const tag = (tag: string, ...hosts: string[]): PurgeTarget => ({ target: { $case: 'tag', value: { tag, hosts } } });
 const all: PurgeTarget = { target: { $case: 'all', value: {} } };
 const unknown: PurgeTarget = { target: undefined };
 
@@ -22,9 +24,11 @@ function pair(cells?: number): { writer: SharedBarrier; reader: SharedBarrier } 
 }
 
 const purge = (barrier: SharedBarrier | PurgeBarrier, ...targets: PurgeTarget[]) =>
-  barrier.apply({ sequence: 1, targets });
-const covers = (barrier: SharedBarrier | PurgeBarrier, at: number, name: string, path = '/') =>
-  barrier.covers(at, name, purgeName(name, path));
+  barrier.apply({ sequence: 1, targets, soft: false });
+const covers = (barrier: Barrier, at: number, name: string, path = '/', tags: readonly string[] = []) =>
+  barrier.covers(at, name, purgeName(name, path), tags);
+const stales = (barrier: Barrier, at: number, name: string, path = '/', tags: readonly string[] = []) =>
+  barrier.stales(at, name, purgeName(name, path), tags);
 
 describe('a purge by one thread', () => {
   test('is seen by another at once', () => {
@@ -92,14 +96,35 @@ test('100,000 purged URLs take about one in a hundred of the others with them', 
   for (let i = 0; i < 20_000; i += 1) assert.equal(covers(reader, 999, 'b.example', `/not/${i}`), false);
 });
 
+describe('a soft purge', () => {
+  test('makes stale what it reaches, and takes nothing away', () => {
+    const { writer, reader } = pair();
+    writer.apply({ sequence: 1, targets: [host('a.example'), prefix('b.example', '/x')], soft: true });
+    assert.equal(covers(reader, 0, 'a.example'), false);
+    assert.deepEqual(
+      [stales(reader, 0, 'a.example'), stales(reader, 0, 'b.example', '/x/y'), stales(reader, 0, 'b.example', '/y')],
+      [true, true, false],
+    );
+    assert.equal(stales(reader, 1, 'a.example'), false);
+    purge(writer, host('c.example'));
+    assert.deepEqual([stales(reader, 1, 'c.example'), covers(reader, 1, 'c.example')], [false, true]);
+    assert.equal(reader.current, 2);
+  });
+});
+
 const HOSTS = ['a.example', 'b.example', 'c.example', 'www.a.example'];
 const PATHS = ['/', '/1', '/2', '/2?', '/a/b', '/a'];
+
+const TAGS = ['red', 'green', 'blue'];
 
 function targets(random: Random): PurgeTarget[] {
   return Array.from({ length: 1 + below(random, 3) }, () => {
     const kind = random.next();
     if (kind < 0.02) return all;
-    return kind < 0.15 ? host(pick(random, HOSTS)) : url(pick(random, HOSTS), pick(random, PATHS));
+    if (kind < 0.15) return host(pick(random, HOSTS));
+    if (kind < 0.3) return prefix(pick(random, HOSTS), pick(random, ['/a', '/a/b', '/1', '/2']));
+    if (kind < 0.4) return tag(pick(random, TAGS), ...pick(random, [[], [pick(random, HOSTS)], ['*.example']]));
+    return url(pick(random, HOSTS), pick(random, PATHS));
   });
 }
 
@@ -119,15 +144,17 @@ for (const { name, cells, exact } of [
           plain.reset();
         } else {
           const some = targets(random);
-          purge(writer, ...some);
-          purge(plain, ...some);
+          const soft = random.next() < 0.3;
+          for (const barrier of [writer, plain]) barrier.apply({ sequence: 1, targets: some, soft });
         }
         assert.equal(reader.current, plain.current);
         for (let i = 0; i < 10; i += 1) {
           const at = Math.max(0, step + 1 - below(random, 30));
           const [where, path] = [pick(random, HOSTS), pick(random, PATHS)];
-          const expected = covers(plain, at, where, path);
-          const found = covers(reader, at, where, path);
+          const tags = TAGS.filter(() => random.next() < 0.3);
+          const ask = random.next() < 0.5 ? covers : stales;
+          const expected = ask(plain, at, where, path, tags);
+          const found = ask(reader, at, where, path, tags);
           const what = `seed ${seed} step ${step}: ${at} ${where}${path}`;
           if (exact) assert.equal(found, expected, what);
           else assert.ok(found || !expected, what);

@@ -40,7 +40,7 @@ test('what one writes all read, each origin its own', () => {
       ({ status, source }) => `${status} ${source}`,
     );
   for (const status of ['up', 'down'] as const) {
-    for (const source of ['measured here', 'view', 'assumed'] as const) {
+    for (const source of ['measured here', 'view', 'assumed', 'operator'] as const) {
       writer.publish(table({ 'a/2': { status, source, detail: 'x' } }), 0);
       assert.deepEqual(seen(), ['up assumed', `${status} ${source}`, 'up assumed']);
     }
