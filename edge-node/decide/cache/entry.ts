@@ -1,6 +1,7 @@
 // What the cache keeps of a response, and the port behind which it is kept. Everything that a hit needs to know about a
 // stored response is worked out here, once, when it is stored: a hit adds the time since and compares numbers.
 import { combinedField, type FieldList, field } from '../fields.ts';
+import type { BodySource } from './body-source.ts';
 import { type CacheControl, parseCacheControl } from './cache-control.ts';
 import { correctedInitialAgeMs } from './freshness.ts';
 import { formatHttpDate, parseHttpDate } from './http-date.ts';
@@ -105,6 +106,8 @@ export interface Storable {
 export interface CacheEntry extends Storable {
   /** Bytes that it counts for: body, fields, key, and a fixed overhead. */
   readonly size: number;
+  /** Where the body is, if it is not in memory; `body` is empty then. */
+  readonly source?: BodySource;
 }
 
 /** All of an entry but its body. */
@@ -146,6 +149,8 @@ export interface StoreStats {
 export interface CacheStore {
   /** All variants under `key`; the array does not change afterwards. */
   find(key: string): readonly CacheEntry[];
+  /** The variants under `key` that `find` cannot have at once; undefined: there are none. Never rejects. */
+  findStored?(key: string): Promise<readonly CacheEntry[]> | undefined;
   /** Marks as used just now. */
   touch(entry: CacheEntry): void;
   /**

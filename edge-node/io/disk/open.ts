@@ -1,0 +1,111 @@
+// Opens the disk tier for a process: the folder, the main thread's part, and the purges that were known when it was closed.
+import type { Clock } from '../../../infra/runtime/clock.ts';
+import type { Log } from '../../../infra/runtime/log.ts';
+import type { Metrics } from '../../../infra/runtime/metrics.ts';
+import type { Purge, PurgePosition } from '../../../proto/gen/meridian/v1/purge.ts';
+import type { RaisableBarrier } from '../../decide/barrier.ts';
+import { openDiskFolder } from './disk-folder.ts';
+import type { DiskHandles, DiskLimits } from './disk-memory.ts';
+import { type DiskStats, DiskStore } from './disk-store.ts';
+import { type DiskFiles, nodeFiles } from './files.ts';
+import { Janitor } from './janitor.ts';
+
+export interface DiskTierOptions {
+  readonly folder: string;
+  readonly limits: Partial<DiskLimits> & Pick<DiskLimits, 'maxBytes'>;
+  readonly threads: number;
+  readonly files?: DiskFiles;
+  readonly lock?: (folder: string) => () => void;
+}
+
+export interface DiskTierPorts {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** New, and empty: it is raised to where the folder says. */
+  readonly barrier: RaisableBarrier;
+}
+
+/** The main thread's hold on the disk tier. */
+export interface DiskTier {
+  /** For a DiskStore on each other thread. */
+  readonly handles: DiskHandles;
+  /** Of the main thread, thread 0. */
+  readonly store: DiskStore;
+  /** Up to which all purges are in the folder: what the edge tells the control plane when it starts. */
+  readonly position: PurgePosition | undefined;
+  /** Writes down what raises the barrier; `raise` does so before it is written. */
+  journal(raise: Pick<RaisableBarrier, 'apply' | 'reset'>): PurgeRecorder;
+  /** To be called for a worker thread that is dead. */
+  recover(thread: number): void;
+  /** Makes room now instead of soon. */
+  tidy(): Promise<void>;
+  /** When no other thread uses it any more. */
+  close(): Promise<void>;
+}
+
+export interface PurgeRecorder extends Pick<RaisableBarrier, 'apply' | 'reset'> {
+  stand(position: PurgePosition | undefined): void;
+}
+
+/** How often it is looked whether there is room, milliseconds. */
+const TIDY_MS = 50;
+
+/** Rejects when the folder is in use, or cannot be used. */
+export async function openDiskTier(options: DiskTierOptions, ports: DiskTierPorts): Promise<DiskTier> {
+  const { files = nodeFiles } = options;
+  const { barrier, clock, log } = ports;
+  const { journal, handles, close } = await openDiskFolder({
+    ...options,
+    log,
+    journalFailed: (error) => store.fail(error),
+  });
+  const store: DiskStore = new DiskStore(handles, 0, { files, log, crowded: () => void janitor.run() });
+  const janitor = new Janitor(handles, store, files, () => store.appender.kick());
+  journal.replay(barrier);
+  const timer = clock.every(TIDY_MS, () => void janitor.run());
+  return {
+    handles,
+    store,
+    position: journal.position,
+    journal: (raise) => ({
+      apply: (purge: Purge) => {
+        raise.apply(purge);
+        journal.apply(purge);
+      },
+      reset: () => {
+        raise.reset();
+        journal.reset();
+      },
+      stand: (position) => journal.stand(position),
+    }),
+    recover: (thread) => {
+      if (store.index.recover(thread)) store.fail(new Error(`thread ${thread} died in the middle of a change`));
+    },
+    tidy: () => janitor.run(),
+    close: async () => {
+      timer.cancel();
+      await store.close();
+      await janitor.close();
+      await store.idle();
+      await close();
+    },
+  };
+}
+
+/** Tells of the disk tier in the metrics. */
+export function diskMetrics(metrics: Metrics, stats: () => DiskStats): void {
+  const gauge = (name: string, help: string, member: keyof DiskStats): void =>
+    metrics.gauge(`meridian_disk_cache_${name}`, help, () => stats()[member]);
+  gauge('up', 'Whether the disk tier works: 0 after the disk has failed.', 'on');
+  gauge('objects', 'Responses stored on disk.', 'objects');
+  gauge('bytes', 'Bytes on disk that they take.', 'bytes');
+  gauge('queued_bytes', 'Bytes of the main thread that wait to be written.', 'queuedBytes');
+  gauge('hits', 'Look-ups that found something on disk.', 'hits');
+  gauge('misses', 'Look-ups that did not.', 'misses');
+  gauge('writes', 'Responses written to disk.', 'writes');
+  gauge('written_bytes', 'Bytes written to disk.', 'writtenBytes');
+  gauge('dropped', 'Responses not written because the disk did not keep up.', 'dropped');
+  gauge('evictions', 'Responses thrown off the disk for space.', 'evictions');
+  gauge('moved', 'Responses that were kept in place of others because they were used.', 'moved');
+  gauge('damaged', 'Responses that were not read as they were written, and not served.', 'damaged');
+}
