@@ -5,7 +5,7 @@ import type { Log } from '../infra/runtime/log.ts';
 import type { Random } from '../infra/runtime/random.ts';
 import type { Admitted, RequestHead } from './decide/admit.ts';
 import type { Barrier } from './decide/barrier.ts';
-import type { CacheStore } from './decide/cache/entry.ts';
+import type { CacheEntry, CacheStore } from './decide/cache/entry.ts';
 import type { CompiledOrigin, CompiledSite, CompiledSnapshot } from './decide/compile.ts';
 import type { Failure } from './decide/errors.ts';
 import type { FieldList } from './decide/fields.ts';
@@ -111,6 +111,12 @@ export interface Ledger {
   record(exchange: Settled, end: ExchangeEnd, bytes: number): void;
 }
 
+/** What a store may have beside what it has at once. */
+export interface SlowStore {
+  /** All variants under `key`, from where reading takes time; undefined: there are none. Never rejects. */
+  findStored?(key: string): Promise<readonly CacheEntry[]> | undefined;
+}
+
 export interface Ports {
   readonly edge: string;
   /** In Cache-Status. */
@@ -121,7 +127,7 @@ export interface Ports {
   /** Undefined: nothing was ever applied. */
   serving(): Serving | undefined;
   locate(address: string): Place;
-  readonly cache: CacheStore;
+  readonly cache: CacheStore & SlowStore;
   readonly barrier: Barrier;
   readonly health: Pick<HealthTable, 'status'>;
   readonly origins: OriginPort;

@@ -149,8 +149,6 @@ export interface StoreStats {
 export interface CacheStore {
   /** All variants under `key`; the array does not change afterwards. */
   find(key: string): readonly CacheEntry[];
-  /** The variants under `key` that `find` cannot have at once; undefined: there are none. Never rejects. */
-  findStored?(key: string): Promise<readonly CacheEntry[]> | undefined;
   /** Marks as used just now. */
   touch(entry: CacheEntry): void;
   /**

@@ -80,6 +80,11 @@ export class Appender {
     return true;
   }
 
+  /** Whether something of this name waits to be written. */
+  has({ high, low, variant }: RecordName): boolean {
+    return this.#queue.some((item) => item.high === high && item.low === low && item.variant === variant);
+  }
+
   /** Goes on when it waited for a free segment. */
   kick(): void {
     if (this.#running !== undefined || this.#queue.length === 0) return;
@@ -190,9 +195,13 @@ export class Appender {
   /** False: it must not be found. */
   #enter(item: Written): boolean {
     const index = this.#index;
-    if (index.version(item.low) !== item.version) return false;
     const siblings = index.find(item.high, item.low);
     const former = siblings.find(({ variant }) => variant === item.variant);
+    if (index.version(item.low) !== item.version) {
+      // Or something else was removed that has the same version: then what is there is outdated all the same.
+      if (former !== undefined) this.kill(former);
+      return false;
+    }
     if (former !== undefined && former.barrier > item.barrier) {
       index.count('refusedOlder');
       return false;

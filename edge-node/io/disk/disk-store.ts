@@ -3,7 +3,8 @@
 // and from then on has nothing and takes nothing.
 import path from 'node:path';
 import type { Log } from '../../../infra/runtime/log.ts';
-import type { CacheEntry, Storable, StoreWriter } from '../../decide/cache/entry.ts';
+import type { BodySource } from '../../decide/cache/body-source.ts';
+import type { CacheEntry, Storable, StoredHead, StoreWriter } from '../../decide/cache/entry.ts';
 import { encodeRecord, RecordReader } from '../../decide/cache/record.ts';
 import { StringHash } from '../../decide/hash.ts';
 import { Appender } from './appender.ts';
@@ -40,9 +41,30 @@ export interface DiskStats {
   readonly damaged: number;
 }
 
+/** What was read from the disk. */
+export class StoredOnDisk implements CacheEntry {
+  readonly key: string;
+  readonly host: string;
+  readonly purgeTarget: string;
+  readonly head: StoredHead;
+  readonly body: Buffer;
+  readonly size: number;
+  declare readonly source?: BodySource;
+
+  constructor(content: Storable, size: number, source: BodySource | undefined) {
+    this.key = content.key;
+    this.host = content.host;
+    this.purgeTarget = content.purgeTarget;
+    this.head = content.head;
+    this.body = content.body;
+    this.size = size;
+    if (source !== undefined) this.source = source;
+  }
+}
+
 /** An entry, and whether it had been used before. */
 export interface DiskEntry {
-  readonly entry: CacheEntry;
+  readonly entry: StoredOnDisk;
   readonly again: boolean;
 }
 
@@ -111,7 +133,11 @@ export class DiskStore {
     const name = this.#name(entry.key, entry.head.variant);
     const text = encodeRecord(entry);
     const barrier = entry.head.barrier + this.#handles.identity.barrierBase;
-    return this.appender.append({ ...name, version: this.index.version(name.low), barrier, text, body: entry.body });
+    const version = this.index.version(name.low);
+    if (this.appender.append({ ...name, version, barrier, text, body: entry.body })) return true;
+    // What it would have replaced is older than what everybody has seen by now.
+    if (!this.index.isOff) this.#kill(this.#locate(entry.key, entry.head.variant));
+    return false;
   }
 
   /** Takes a body of `bodyBytes` piece by piece. Undefined: it will not be stored. */
@@ -155,21 +181,23 @@ export class DiskStore {
     );
   }
 
-  /** Replaces the head of what is stored under the key and `former`, the variant. `body`: if it is at hand. */
-  refresh(entry: Storable, former: string, hasBody: boolean): void {
-    if (this.index.isOff) return;
+  /**
+   * Replaces the head of what is stored under the key and `former`, the variant. `hasBody`: it is at hand, in `entry`. False:
+   * there is no such thing, or what is there was requested after a purge that this one was requested before.
+   */
+  refresh(entry: Storable, former: string, hasBody: boolean): boolean {
     const { key, head } = entry;
-    const located = this.#locate(key, former);
-    if (located === undefined) return;
+    const located = this.index.isOff ? undefined : this.#locate(key, former);
+    if (located === undefined) return false;
     const barrier = head.barrier + this.#handles.identity.barrierBase;
-    if (located.barrier > barrier) return;
+    if (located.barrier > barrier) return false;
     if (head.variant !== former) {
       this.#kill(located);
-      if (hasBody) this.put(entry);
-      return;
+      return hasBody && this.put(entry);
     }
     this.index.locked(() => this.index.segments.pin(located.segment));
     void this.#refresh(located, entry, barrier, hasBody).catch((error: unknown) => this.fail(error));
+    return true;
   }
 
   /** All variants under `key`, also what is yet to be written. */
@@ -301,23 +329,16 @@ export class DiskStore {
     if (content === undefined) return undefined;
     const { bodyBytes, textBytes, barrier } = record.head;
     const head = { ...content.head, barrier: barrier - this.#handles.identity.barrierBase };
-    const size = textBytes + bodyBytes;
-    const entry: CacheEntry =
-      record.body === undefined
-        ? {
-            ...content,
-            head,
-            body: NO_BODY,
-            size,
-            source: { length: bodyBytes, open: () => this.reader.open(located, record) },
-          }
-        : { ...content, head, body: record.body, size };
+    const { body } = record;
+    const source =
+      body === undefined ? { length: bodyBytes, open: () => this.reader.open(located, record) } : undefined;
+    const entry = new StoredOnDisk({ ...content, head, body: body ?? NO_BODY }, textBytes + bodyBytes, source);
     return { entry, again: located.uses > 0 };
   }
 
-  #kill(located: Located): void {
+  #kill(located: Located | undefined): void {
     this.index.locked(() => {
-      if (this.index.isThere(located)) this.appender.kill(located);
+      if (located !== undefined && this.index.isThere(located)) this.appender.kill(located);
     });
   }
 
@@ -330,8 +351,8 @@ export class DiskStore {
       const record = await this.reader.read(located, 0);
       if (record === undefined || !this.index.locked(() => this.index.isThere(located))) return;
       if (text.length > record.head.roomBytes) {
-        if (hasBody) this.put(entry);
-        else this.#kill(located);
+        if (!hasBody) this.#kill(located);
+        else if (!this.appender.has(this.#name(entry.key, entry.head.variant))) this.put(entry);
         return;
       }
       const { boot } = this.#handles.identity;

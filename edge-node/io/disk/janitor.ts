@@ -3,6 +3,7 @@
 import { staysWhole, usesAfterRound, victimQueue } from '../../decide/cache/eviction.ts';
 import type { Located } from './disk-index.ts';
 import type { DiskHandles } from './disk-memory.ts';
+import { type ReadRecord, WHOLE_BYTES } from './disk-reader.ts';
 import type { DiskStore } from './disk-store.ts';
 import type { DiskFiles } from './files.ts';
 import { encodeFront, frontBytes, HEAD_BYTES, type RecordName, UNIT } from './form.ts';
@@ -15,7 +16,14 @@ interface Kept {
   readonly uses: number;
 }
 
+interface Moved extends Kept {
+  readonly record: ReadRecord;
+}
+
 const COPY_BYTES = 1024 * 1024;
+/** Records that are read at the same time. */
+const BATCH = 16;
+const PADDING = Buffer.alloc(UNIT);
 /** Of the slots, that many are kept free: one in so many. */
 const SPARE_SLOTS = 32;
 
@@ -86,8 +94,10 @@ export class Janitor {
 
   async #empty(segment: number): Promise<void> {
     const kept = this.#store.index.locked(() => this.#sift(segment));
-    for (const one of kept) {
-      if (this.#stopped || !(await this.#move(one))) break;
+    for (let at = 0; at < kept.length && !this.#stopped; at += BATCH) {
+      const batch = kept.slice(at, at + BATCH);
+      const records = await Promise.all(batch.map((one) => this.#read(one)));
+      if (!(await this.#moveAll(records.filter((record) => record !== undefined)))) break;
     }
     if (this.#store.index.segments.state(segment) === LEAVING) this.#leaving.push(segment);
     this.#release();
@@ -123,35 +133,71 @@ export class Janitor {
     return [];
   }
 
+  async #read(one: Kept): Promise<Moved | undefined> {
+    const { index, reader } = this.#store;
+    if (!index.locked(() => index.isThere(one.located))) return undefined;
+    const record = await reader.read(one.located, WHOLE_BYTES);
+    return record && { ...one, record };
+  }
+
   /** False: there is no room to move anything to. */
-  async #move({ located, name, uses }: Kept): Promise<boolean> {
-    const { index, reader, appender } = this.#store;
-    if (!index.locked(() => index.isThere(located))) return true;
-    const record = await reader.read(located, COPY_BYTES);
-    if (record === undefined) return true;
-    if (!(await this.#filler.ready(located.units))) return false;
-    const { fd, end, generation, segment } = this.#filler;
-    const { boot } = this.#handles.identity;
-    const { textBytes } = record.head;
-    const text = record.front.subarray(HEAD_BYTES, HEAD_BYTES + textBytes);
-    // Proven by now, whenever it was written: see DiskReader.
-    const front = encodeFront({ ...record.head, generation, boot, offset: end }, text, record.table);
-    if (record.body !== undefined) await this.#files.write(fd, [front, record.body], end * UNIT);
-    else {
-      await this.#copyBody(located, frontBytes(record.head), record.head.bodyBytes, end);
-      await this.#files.write(fd, [front], end * UNIT);
+  async #moveAll(records: readonly Moved[]): Promise<boolean> {
+    for (let from = 0; from < records.length; ) {
+      const units = records[from]?.located.units ?? 0;
+      if (!(await this.#filler.ready(units))) return false;
+      const { fd, end } = this.#filler;
+      const sources: Buffer[] = [];
+      const placed: (Moved & { readonly offset: number })[] = [];
+      for (let one = records[from]; one !== undefined && this.#filler.fits(one.located.units); one = records[from]) {
+        const offset = this.#filler.end;
+        const { record, located } = one;
+        const front = this.#front(one, offset);
+        if (record.body === undefined) await this.#copyLarge(one, front, offset);
+        else {
+          const padding = located.units * UNIT - front.length - record.body.length;
+          sources.push(front, record.body, PADDING.subarray(0, padding));
+        }
+        const { barrier, sequence } = record.head;
+        this.#filler.add({ ...one.name, offset, units: located.units, barrier, sequence });
+        placed.push({ ...one, offset });
+        from += 1;
+        // A large one breaks the row of those that are written together.
+        if (record.body === undefined || records[from]?.record.body === undefined) break;
+      }
+      await this.#files.write(fd, sources, end * UNIT);
+      this.#enter(placed);
     }
-    const { barrier, sequence } = record.head;
-    this.#filler.add({ ...name, offset: end, units: located.units, barrier, sequence });
-    index.count('moved');
-    index.count('writtenBytes', located.units * UNIT);
-    const entered = index.locked(() => {
-      if (!index.isThere(located)) return false;
-      index.kill(located.slot);
-      return index.insert(name, segment, { offset: end, units: located.units, barrier }, uses) !== 0;
-    });
-    if (!entered) appender.markDead(segment, end);
     return true;
+  }
+
+  #front({ record, located: { units } }: Moved, offset: number): Buffer {
+    const { generation } = this.#filler;
+    const { boot } = this.#handles.identity;
+    const text = record.front.subarray(HEAD_BYTES, HEAD_BYTES + record.head.textBytes);
+    this.#store.index.count('moved');
+    this.#store.index.count('writtenBytes', units * UNIT);
+    // Whether the purges are known that it is to be judged by was seen when it was read: it is as good as written now.
+    return encodeFront({ ...record.head, generation, boot, offset }, text, record.table);
+  }
+
+  /** In the places of those that were moved, unless something was removed meanwhile. */
+  #enter(placed: readonly (Moved & { readonly offset: number })[]): void {
+    const { index, appender } = this.#store;
+    const { segment } = this.#filler;
+    index.locked(() => {
+      for (const { located, name, offset, record, uses } of placed) {
+        const { barrier } = record.head;
+        const there = index.isThere(located);
+        if (there) index.kill(located.slot);
+        const hint = { offset, units: located.units, barrier };
+        if (!there || index.insert(name, segment, hint, uses) === 0) appender.markDead(segment, offset);
+      }
+    });
+  }
+
+  async #copyLarge({ located, record }: Moved, front: Buffer, offset: number): Promise<void> {
+    await this.#copyBody(located, frontBytes(record.head), record.head.bodyBytes, offset);
+    await this.#files.write(this.#filler.fd, [front], offset * UNIT);
   }
 
   async #copyBody(located: Located, from: number, bytes: number, to: number): Promise<void> {

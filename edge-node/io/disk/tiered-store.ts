@@ -9,7 +9,8 @@ import type {
   StoreStats,
   StoreWriter,
 } from '../../decide/cache/entry.ts';
-import type { DiskEntry, DiskStore } from './disk-store.ts';
+import type { SlowStore } from '../../ports.ts';
+import { type DiskEntry, type DiskStore, StoredOnDisk } from './disk-store.ts';
 
 export interface TieredOptions {
   /** Body of one entry in memory, bytes: the memory tier's own limit. */
@@ -21,7 +22,7 @@ export interface TieredOptions {
 /** Of the hits in memory, the disk is told of one in so many; a power of two. */
 const TOLD = 8;
 
-export class TieredStore<Memory extends CacheStore = CacheStore> implements CacheStore {
+export class TieredStore<Memory extends CacheStore = CacheStore> implements CacheStore, SlowStore {
   readonly memory: Memory;
   readonly disk: DiskStore;
   readonly #options: TieredOptions;
@@ -76,10 +77,11 @@ export class TieredStore<Memory extends CacheStore = CacheStore> implements Cach
   refresh(entry: CacheEntry, head: StoredHead): void {
     const former = entry.head.variant;
     const hasBody = entry.source === undefined;
-    this.disk.refresh({ ...named(entry), head, body: entry.body }, former, hasBody);
-    this.memory.refresh(entry, head);
-    if (hasBody && !this.#isInMemory(entry, head))
+    const isOnDisk = this.disk.refresh({ ...named(entry), head, body: entry.body }, former, hasBody);
+    if (!(entry instanceof StoredOnDisk)) this.memory.refresh(entry, head);
+    else if (isOnDisk && hasBody && entry.body.length <= this.#options.maxMemoryBody) {
       this.memory.put({ ...named(entry), head, body: ownBody(entry.body) });
+    }
   }
 
   remove(key: string): void {
