@@ -113,8 +113,11 @@ export interface Ledger {
 
 /** What a store may have beside what it has at once. */
 export interface SlowStore {
-  /** All variants under `key`, from where reading takes time; undefined: there are none. Never rejects. */
-  findStored?(key: string): Promise<readonly CacheEntry[]> | undefined;
+  /**
+   * All variants under `key` from where reading takes time. True: `done` will be called, once and not before this returns; false:
+   * there are none.
+   */
+  findStored?(key: string, done: (found: readonly CacheEntry[]) => void): boolean;
 }
 
 export interface Ports {

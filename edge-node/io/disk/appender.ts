@@ -45,6 +45,8 @@ export class Appender {
   readonly #queue: Append[] = [];
   #queuedBytes = 0;
   #running: Promise<void> | undefined;
+  /** For a free segment. */
+  #waits = false;
   /** Writes to records that are there already. */
   readonly #patches = new Set<Promise<void>>();
 
@@ -88,11 +90,14 @@ export class Appender {
   /** Goes on when it waited for a free segment. */
   kick(): void {
     if (this.#running !== undefined || this.#queue.length === 0) return;
+    this.#waits = false;
     this.#running = this.#run()
       .catch((error: unknown) => this.#events.failed(error))
       .finally(() => {
         this.#running = undefined;
         if (this.#index.isOff) this.#drop();
+        // Something may have come when it had seen that there was nothing.
+        else if (!this.#waits) this.kick();
       });
   }
 
@@ -152,6 +157,7 @@ export class Appender {
   async #run(): Promise<void> {
     for (let first = this.#queue[0]; first !== undefined && !this.#index.isOff; first = this.#queue[0]) {
       if (!(await this.#filler.ready(unitsOf(first)))) {
+        this.#waits = true;
         this.#events.crowded();
         return;
       }

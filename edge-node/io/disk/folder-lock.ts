@@ -5,7 +5,12 @@ import { DatabaseSync } from 'node:sqlite';
 
 const NAME = 'lock';
 
-/** What lets go of it. Throws when another process has the folder, or a file there cannot be made. */
+/** Another process has the folder. */
+export class FolderInUseError extends Error {
+  override readonly name = 'FolderInUseError';
+}
+
+/** What lets go of it. Throws a {@link FolderInUseError}, or an error when a file cannot be made there. */
 export function lockFolder(folder: string): () => void {
   const database = new DatabaseSync(path.join(folder, NAME));
   try {
@@ -13,9 +18,12 @@ export function lockFolder(folder: string): () => void {
   } catch (error) {
     database.close();
     if (error instanceof Error && /locked|busy/i.test(error.message)) {
-      throw new Error(`the folder ${folder} is in use by another process: give each edge a cache folder of its own`, {
-        cause: error,
-      });
+      throw new FolderInUseError(
+        `the folder ${folder} is in use by another process: give each edge a cache folder of its own`,
+        {
+          cause: error,
+        },
+      );
     }
     throw error;
   }

@@ -50,7 +50,7 @@ export interface PurgeRecorder extends Pick<RaisableBarrier, 'apply' | 'reset'> 
 /** How often it is looked whether there is room, milliseconds. */
 const TIDY_MS = 50;
 
-/** Rejects when the folder is in use, or cannot be used. */
+/** Rejects when the folder cannot be used; with a FolderInUseError when another process has it. */
 export async function openDiskTier(options: DiskTierOptions, ports: DiskTierPorts): Promise<DiskTier> {
   const { files = nodeFiles } = options;
   const { barrier, clock, log } = ports;

@@ -12,6 +12,7 @@
 import path from 'node:path';
 import { crc32 } from 'node:zlib';
 import { Purge, PurgePosition } from '../../../proto/gen/meridian/v1/purge.ts';
+import { LIMITS } from '../../../proto/limits.ts';
 import type { RaisableBarrier } from '../../decide/barrier.ts';
 import type { DiskFiles } from './files.ts';
 
@@ -26,7 +27,7 @@ const OLD_NAME = 'purges.old';
 export const JOURNAL_FILES: readonly string[] = [NAME, OLD_NAME];
 /** A file this long is full, bytes. */
 const FULL_BYTES = 8 * 1024 * 1024;
-const MAX_ITEM = 4 * 1024 * 1024;
+const MAX_ITEM = LIMITS.messageBytes;
 
 type Item = { readonly kind: 'purge'; readonly purge: Purge } | { readonly kind: 'reset' };
 

@@ -38,9 +38,10 @@ export class TieredStore<Memory extends CacheStore = CacheStore> implements Cach
     return this.memory.find(key);
   }
 
-  findStored(key: string): Promise<readonly CacheEntry[]> | undefined {
-    if (this.#options.mayServe?.() === false) return undefined;
-    return this.disk.find(key)?.then((found) => found.map((one) => this.#promote(one)));
+  findStored(key: string, done: (found: readonly CacheEntry[]) => void): boolean {
+    const finding = this.#options.mayServe?.() === false ? undefined : this.disk.find(key);
+    void finding?.then((found) => done(found.map((one) => this.#promote(one))));
+    return finding !== undefined;
   }
 
   touch(entry: CacheEntry): void {

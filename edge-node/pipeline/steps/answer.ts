@@ -1,7 +1,7 @@
 // respond, refuse: the answer leaves, from the cache, through the tee or as a failure; and the exchange is entered in the
 // ledger.
 import { type CacheDetail, cacheStatus, type ForwardReason, forwardReason } from '../../decide/cache/cache-status.ts';
-import type { StoredHead } from '../../decide/cache/entry.ts';
+import type { CacheEntry, StoredHead } from '../../decide/cache/entry.ts';
 import { ageMs } from '../../decide/cache/freshness.ts';
 import { notModified, notModifiedFields } from '../../decide/cache/validation.ts';
 import { FAILURES, failureResponse } from '../../decide/errors.ts';
@@ -10,15 +10,16 @@ import { responseFraming } from '../../decide/forward.ts';
 import type { Ports } from '../../ports.ts';
 import { type Exchange, finish, type OriginAnswer, required } from '../exchange.ts';
 import type { StepFunction } from '../run.ts';
+import { sendBody } from '../stored-body.ts';
 import type { Tee } from '../tee.ts';
 
 export const respond: StepFunction<'respond'> = (x, { ports }) => {
-  if (x.entry) respondFromCache(x, ports, x.freshHead ?? x.entry.head, x.entry.body);
+  if (x.entry) respondFromCache(x, ports, x.freshHead ?? x.entry.head, x.entry);
   else respondFromOrigin(x, ports, required(x.answer, 'answer'), required(x.tee, 'tee'));
   return 'done';
 };
 
-function respondFromCache(x: Exchange, ports: Ports, head: StoredHead, body: Buffer): void {
+function respondFromCache(x: Exchange, ports: Ports, head: StoredHead, { body, source }: CacheEntry): void {
   const { method, fields: requestFields } = x.request;
   const now = ports.clock.now();
   const age = ageMs(head, now);
@@ -27,9 +28,19 @@ function respondFromCache(x: Exchange, ports: Ports, head: StoredHead, body: Buf
   const unchanged = head.status === 200 && notModified(method, requestFields, head);
   const fields = unchanged ? notModifiedFields(head) : head.fields.slice();
   fields.push('age', String(Math.floor(age / 1000)), 'cache-status', x.cacheStatus);
+  const length = source?.length ?? body.length;
+  const bodiless = unchanged || method === 'HEAD';
+  if (x.openBody && !bodiless) {
+    x.client.begin(head.status, fields, length);
+    x.responded = true;
+    x.status = head.status;
+    sendBody(x, ports, x.openBody, 0, length);
+    return;
+  }
+  x.openBody?.close();
   if (unchanged) answer(x, 304, fields, undefined);
-  else answer(x, head.status, fields, body, body.length);
-  finish(x, ports, 'complete', unchanged || method === 'HEAD' ? 0 : body.length);
+  else answer(x, head.status, fields, body, length);
+  finish(x, ports, 'complete', bodiless ? 0 : body.length);
 }
 
 function cachedStatus(x: Exchange, ports: Ports, ttlMs: number): string {

@@ -8,7 +8,7 @@ import { forwardedFor, forwardRequestFields, responseFields } from '../../decide
 import { candidates } from '../../decide/order.ts';
 import { decideRetry, type OriginFailure } from '../../decide/retry.ts';
 import type { OriginCall, OriginHandler, Ports } from '../../ports.ts';
-import { type Exchange, finish, required } from '../exchange.ts';
+import { type Exchange, finish, required, useEntry } from '../exchange.ts';
 import type { Engine, StepFunction } from '../run.ts';
 import type { Next } from '../table.ts';
 import { Tee } from '../tee.ts';
@@ -24,7 +24,7 @@ export const choose: StepFunction<'choose'> = (x, { ports }) => {
     const now = ports.clock.monotonic();
     const { up, lastResort } = candidates(ranked, (o) => ports.health.status(o.pool, o.name, now).status === 'up');
     if (up.length > 0) x.candidates = up.slice(0, MAX_ATTEMPTS);
-    else if (x.stale && x.staleAllowed) return serveStale(x);
+    else if (serveStale(x)) return 'respond';
     // Never nothing: what measures as down may yet answer.
     else x.candidates = lastResort ? [lastResort] : [];
   }
@@ -132,14 +132,15 @@ class Fetch implements OriginHandler {
     const decision = decideRetry(cause, x.request.method, x.client.body?.consumed === true, left);
     this.#ports.log.warn({ origin: x.origin?.name, detail: cause.detail, decision }, 'an origin failed a request');
     if (decision.kind === 'retry') return 'choose';
-    if (x.stale && x.staleAllowed) return serveStale(x);
+    if (serveStale(x)) return 'respond';
     x.failure = failure(cause.code, cause.detail);
     return 'refuse';
   }
 }
 
-function serveStale(x: Exchange): 'respond' {
-  x.entry = x.stale;
+/** Whether there is something stale that may be answered with; then it is. */
+function serveStale(x: Exchange): boolean {
+  if (!x.stale || !x.staleAllowed || !useEntry(x, x.stale)) return false;
   x.outcome = 'stale';
-  return 'respond';
+  return true;
 }

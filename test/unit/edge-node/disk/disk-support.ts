@@ -4,6 +4,7 @@ import { PurgeBarrier } from '../../../../edge-node/decide/barrier.ts';
 import type { CacheEntry } from '../../../../edge-node/decide/cache/entry.ts';
 import type { DiskLimits } from '../../../../edge-node/io/disk/disk-memory.ts';
 import { type DiskTier, openDiskTier } from '../../../../edge-node/io/disk/open.ts';
+import type { SlowStore } from '../../../../edge-node/ports.ts';
 import { type Log, silentLog } from '../../../../infra/runtime/log.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
 import { MemoryFiles } from '../../../support/memory-files.ts';
@@ -52,6 +53,13 @@ export async function openDisk(options: DiskOptions = {}): Promise<Disk> {
       await tier.store.idle();
     },
   };
+}
+
+/** What a store finds that it does not have at once. */
+export function fromDisk(store: SlowStore, key: string): Promise<readonly CacheEntry[]> {
+  return new Promise((resolve) => {
+    if (store.findStored?.(key, resolve) !== true) resolve([]);
+  });
 }
 
 /** The tier as it is after the process was killed at this moment. */

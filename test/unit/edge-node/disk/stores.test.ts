@@ -11,7 +11,7 @@ import { MemoryFiles } from '../../../support/memory-files.ts';
 import { storeContract } from '../cache/store-contract.ts';
 import type { ContractLimits } from '../cache/store-support.ts';
 import { type AnyLimits, type AnyStore, atOnce, storedContract } from '../cache/stored-contract.ts';
-import { openDisk } from './disk-support.ts';
+import { fromDisk, openDisk } from './disk-support.ts';
 
 const KEY = { k0: 1, k1: 2 };
 const MAX_BYTES = 8 * 1024 * 1024;
@@ -42,7 +42,7 @@ async function tiered({ maxObjects = 1000, maxVariants = 20 }: AnyLimits, memory
   const store = new TieredStore(memory, disk.tier.store, { maxMemoryBody: MAX_MEMORY_BODY });
   const find = async (key: string): Promise<readonly CacheEntry[]> => {
     const found = store.find(key);
-    const stored = (await store.findStored(key)) ?? [];
+    const stored = await fromDisk(store, key);
     return [...found, ...stored.filter(({ head }) => found.every((other) => other.head.variant !== head.variant))];
   };
   return { ...atOnce(store), find, settle: disk.settle, objects: () => disk.tier.store.stats().objects };
