@@ -164,7 +164,8 @@ class BodyReader implements OpenBody {
   async #read(): Promise<Buffer | undefined> {
     const first = Math.floor(this.#at / BLOCK_BYTES);
     const from = first * BLOCK_BYTES;
-    const chunk = Buffer.allocUnsafeSlow(Math.min(CHUNK_BYTES, this.#head.bodyBytes - from));
+    const end = Math.min(this.#head.bodyBytes, Math.ceil(this.#to / BLOCK_BYTES) * BLOCK_BYTES);
+    const chunk = Buffer.allocUnsafeSlow(Math.min(CHUNK_BYTES, end - from));
     const bytes = await this.#files.read(this.#fd, chunk, this.#position + from);
     if (bytes < chunk.length || !isBodyWhole(this.#head.sequence, this.#table, chunk, first)) return undefined;
     return chunk.subarray(this.#at - from, Math.min(chunk.length, this.#to - from));
