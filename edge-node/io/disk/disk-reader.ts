@@ -47,8 +47,11 @@ export class DiskReader {
     this.#files = files;
   }
 
-  /** The segment must be pinned. Undefined: there is no such record, or not a whole one. Rejects when the disk fails. */
-  async read(located: Located, wholeBytes = WHOLE_BYTES): Promise<ReadRecord | undefined> {
+  /**
+   * The segment must be pinned. `gone`: it was removed, which the hints do not say. Undefined: there is no whole record. Rejects
+   * when the disk fails.
+   */
+  async read(located: Located, wholeBytes = WHOLE_BYTES): Promise<ReadRecord | 'gone' | undefined> {
     const fd = this.#handles.files[located.segment] ?? -1;
     const position = located.offset * UNIT;
     const total = located.units * UNIT;
@@ -56,15 +59,17 @@ export class DiskReader {
     let bytes = Buffer.allocUnsafeSlow(whole ? total : Math.min(total, FIRST_BYTES));
     if ((await this.#files.read(fd, bytes, position)) < bytes.length) return undefined;
     const head = decodeHead(bytes);
-    if (head === undefined || !isLive(bytes) || recordUnits(head) !== located.units) return undefined;
+    if (head === undefined || recordUnits(head) !== located.units) return undefined;
     if (head.generation !== located.generation || head.offset !== located.offset) return undefined;
+    if (!isLive(bytes)) return 'gone';
     const front = frontBytes(head);
     if (front > bytes.length) {
       bytes = Buffer.allocUnsafeSlow(front);
       if ((await this.#files.read(fd, bytes, position)) < front) return undefined;
     }
     const own = bytes.subarray(0, front);
-    if (!isWhole(own) || this.#isUnproven(head)) return undefined;
+    if (!isWhole(own)) return undefined;
+    if (this.#isUnproven(head)) return 'gone';
     const table = tableOf(head, own);
     const body = whole ? bytes.subarray(front, front + head.bodyBytes) : undefined;
     if (body !== undefined && !isBodyWhole(head.sequence, table, body)) return undefined;

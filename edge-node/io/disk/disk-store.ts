@@ -303,24 +303,24 @@ export class DiskStore {
   }
 
   async #read(key: string, located: Located): Promise<DiskEntry | undefined> {
-    let record: ReadRecord | undefined;
+    let record: ReadRecord | 'gone' | undefined;
     try {
       // Twice: its head may be being written in its place just now.
       record = (await this.reader.read(located)) ?? (await this.reader.read(located));
-      if (record === undefined) this.#damaged(located);
+      if (record === undefined || record === 'gone') this.#forget(located, record === undefined);
     } catch (error) {
       this.fail(error);
     } finally {
       this.index.segments.unpin(located.segment);
     }
-    return record && this.#entry(key, located, record);
+    return record === undefined || record === 'gone' ? undefined : this.#entry(key, located, record);
   }
 
-  #damaged(located: Located): void {
+  #forget(located: Located, damaged: boolean): void {
     this.index.locked(() => {
       if (!this.index.isThere(located)) return;
       this.index.kill(located.slot);
-      this.index.count('damaged');
+      if (damaged) this.index.count('damaged');
     });
   }
 
@@ -349,7 +349,7 @@ export class DiskStore {
     let patching = false;
     try {
       const record = await this.reader.read(located, 0);
-      if (record === undefined || !this.index.locked(() => this.index.isThere(located))) return;
+      if (record === undefined || record === 'gone' || !this.index.locked(() => this.index.isThere(located))) return;
       if (text.length > record.head.roomBytes) {
         if (!hasBody) this.#kill(located);
         else if (!this.appender.has(this.#name(entry.key, entry.head.variant))) this.put(entry);

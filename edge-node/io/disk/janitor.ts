@@ -137,7 +137,7 @@ export class Janitor {
     const { index, reader } = this.#store;
     if (!index.locked(() => index.isThere(one.located))) return undefined;
     const record = await reader.read(one.located, WHOLE_BYTES);
-    return record && { ...one, record };
+    return record === undefined || record === 'gone' ? undefined : { ...one, record };
   }
 
   /** False: there is no room to move anything to. */
