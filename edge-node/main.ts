@@ -13,6 +13,7 @@ import type { Snapshot } from '../proto/gen/meridian/v1/resources.ts';
 import { formatVersion } from '../proto/version.ts';
 import { PurgeBarrier } from './decide/barrier.ts';
 import { cacheName } from './decide/cache/cache-status.ts';
+import type { CacheStore } from './decide/cache/entry.ts';
 import { compileSnapshot } from './decide/compile.ts';
 import { HealthTable } from './decide/health.ts';
 import { OriginOrder } from './decide/order.ts';
@@ -21,6 +22,8 @@ import { accessRecord } from './io/access-record.ts';
 import { type Readiness, startAdminServer } from './io/admin-server.ts';
 import { loadCertificates } from './io/certificates.ts';
 import { ControlStream } from './io/control-stream.ts';
+import { holdUntil, startDiskTier } from './io/disk/open.ts';
+import { TieredStore } from './io/disk/tiered-store.ts';
 import { guardedConnector, guardedLookup } from './io/guarded-lookup.ts';
 import { type Listener, listenHttp1 } from './io/http1/listener.ts';
 import { CountingLedger } from './io/ledger.ts';
@@ -55,6 +58,8 @@ export interface EdgeOptions {
   readonly geoFiles?: readonly string[];
   /** Bytes of memory for the cache. */
   readonly cacheBytes: number;
+  /** Keep it on disk as well: the folder, and how many bytes it may have there. */
+  readonly diskCache?: { readonly folder: string; readonly maxBytes: number };
   /** A file's path, "-" for standard output, or "off". */
   readonly accessLog: string;
   /** Serve this and nothing else, without a control plane. */
@@ -74,6 +79,8 @@ export interface Edge {
 
 const SOFTWARE_VERSION = '0.1.0';
 const STOP_GRACE_MS = 4_000;
+/** Larger bodies are on disk alone, if there is a disk cache. */
+const MAX_MEMORY_BODY = 16 * 1024 * 1024;
 const CONNECTIONS_PER_ORIGIN = 128;
 const WAITING_PER_ORIGIN = 1_024;
 
@@ -92,7 +99,16 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
     const metrics = new Metrics();
     const barrier = new PurgeBarrier();
     const health = new HealthTable();
-    const cache = new MemoryStore({ maxBytes: options.cacheBytes });
+    const maxMemoryBody = Math.min(MAX_MEMORY_BODY, Math.ceil(options.cacheBytes / 8));
+    const memory = new MemoryStore({ maxBytes: options.cacheBytes, maxObjectBytes: maxMemoryBody });
+    const disk =
+      options.diskCache &&
+      (await startDiskTier(
+        { folder: options.diskCache.folder, limits: { maxBytes: options.diskCache.maxBytes }, threads: 1 },
+        { clock, log, barrier, metrics },
+      ));
+    if (disk) lifecycle.onStop('disk cache', () => disk.close());
+    const cache = disk ? new TieredStore(memory, disk.store, { maxMemoryBody }) : memory;
     const geo = await openGeo({
       ...(options.geoFiles && { files: options.geoFiles }),
       own: { latitude: 0, longitude: 0 },
@@ -173,6 +189,7 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
             instance: randomUUID(),
             softwareVersion: SOFTWARE_VERSION,
             controlPlanes: options.control,
+            purgePosition: disk?.position,
           },
           {
             clock,
@@ -180,13 +197,17 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
             log,
             metrics,
             snapshots,
-            barrier: sweeper,
+            barrier: disk ? disk.journal(sweeper) : sweeper,
             health,
             statistics: () => ledger.statistics(cache),
             explain: (question) => explain(question, ports),
           },
         );
 
+    if (disk && control) {
+      const held = holdUntil(disk, clock, () => control?.synced === true || control?.lastError !== undefined);
+      lifecycle.onStop('wait for purges', () => held.cancel());
+    }
     gauges(metrics, cache, () => serving);
     const adminAddress = address(options.adminListen, 'the admin port');
     const link = () => ({ connected: control?.connected ?? false, synced: control?.synced ?? false });
@@ -242,7 +263,7 @@ async function startTls(
   return await listenTls({ ...address(text, 'the address for TLS'), certificates, events, onHttp1, clock });
 }
 
-function gauges(metrics: Metrics, cache: MemoryStore, serving: () => Serving | undefined): void {
+function gauges(metrics: Metrics, cache: CacheStore, serving: () => Serving | undefined): void {
   metrics.gauge('meridian_cache_objects', 'Stored responses.', () => cache.stats().objects);
   metrics.gauge('meridian_cache_bytes', 'Bytes that stored responses take.', () => cache.stats().bytes);
   metrics.gauge('meridian_cache_evictions', 'Stored responses evicted for space.', () => cache.stats().evictions);

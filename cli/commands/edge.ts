@@ -82,6 +82,21 @@ export const command: Command = {
       env: 'MERIDIAN_CACHE_BYTES',
       doc: 'Memory for cached answers: bytes, or with KiB, MiB or GiB.',
     },
+    'cache-dir': {
+      type: 'string',
+      value: 'DIR',
+      env: 'MERIDIAN_CACHE_DIR',
+      doc:
+        'Keep cached answers on disk as well, in this folder: more than memory holds, and there after a restart. Made when it ' +
+        'does not exist; each edge needs its own. A disk that fails turns this off, and serving goes on.',
+    },
+    'cache-disk-bytes': {
+      type: 'string',
+      value: 'SIZE',
+      default: '10GiB',
+      env: 'MERIDIAN_CACHE_DISK_BYTES',
+      doc: 'Room for them on disk. When it is changed, the cache on disk begins empty.',
+    },
     'access-log': {
       type: 'string',
       value: 'FILE|-|off',
@@ -123,6 +138,8 @@ export const command: Command = {
     const tls = tlsOptions(args);
     const adminListen = endpoint(args, 'admin-listen', given(args, 'admin-listen'), 'listen');
     const cacheBytes = sizeOption(args, 'cache-bytes');
+    const cacheDir = args.text('cache-dir');
+    const diskBytes = sizeOption(args, 'cache-disk-bytes');
     const geoFiles = [...args.list('geo-db')];
     const dataDir = args.text('data') ?? path.join('.meridian', `edge-${path.basename(name)}`);
     const config = file === undefined ? undefined : await loadConfig([file], { complete: true, stdin: io.stdin });
@@ -142,6 +159,7 @@ export const command: Command = {
         dataDir,
         ...(geoFiles.length > 0 && { geoFiles }),
         cacheBytes,
+        ...(cacheDir !== undefined && { diskCache: { folder: cacheDir, maxBytes: diskBytes } }),
         accessLog: given(args, 'access-log'),
         ...(config && { snapshot: { version: { epoch: 0, revision: 0 }, ...config.resources } }),
         log,

@@ -15,7 +15,10 @@ import { bodyOf, fromDisk } from '../unit/edge-node/disk/disk-support.ts';
 
 export interface ChurnSample {
   readonly requests: number;
+  /** Of the system, bytes; */
   readonly rss: number;
+  /** of objects and buffers that are in use. */
+  readonly used: number;
   readonly objects: number;
   /** Distinct objects that were asked for. */
   readonly asked: number;
@@ -59,11 +62,13 @@ async function main(folder: string, seconds: number): Promise<void> {
     if (i % SAMPLE !== 0) continue;
     await setImmediate();
     collect();
+    const usage = process.memoryUsage();
     const { objects, evictions } = tier.store.stats();
     const distinct = asked.reduce((sum, one) => sum + one, 0);
     const sample: ChurnSample = {
       requests: i,
-      rss: process.memoryUsage.rss(),
+      rss: usage.rss,
+      used: usage.heapUsed + usage.external,
       objects,
       asked: distinct,
       evictions,

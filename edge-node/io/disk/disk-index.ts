@@ -95,6 +95,15 @@ export class DiskIndex {
     return Atomics.compareExchange(this.#control, at.OFF, 0, 1) === 0;
   }
 
+  /** Whether nothing may be looked up for now, by any thread. */
+  get isHeld(): boolean {
+    return Atomics.load(this.#control, at.HELD) !== 0;
+  }
+
+  hold(held: boolean): void {
+    Atomics.store(this.#control, at.HELD, held ? 1 : 0);
+  }
+
   count(counter: at.DiskCounter, by = 1): void {
     const place = at.counterAt(this.#thread, counter);
     this.#counts[place] = (this.#counts[place] ?? 0) + by;

@@ -49,7 +49,8 @@ export const GENERATION = 4;
 export const ORDER = 5;
 export const OBJECTS = 6;
 export const SLOTS = 7;
-const ROWS = 8;
+export const HELD = 8;
+const ROWS = 16;
 export const ROW = 8;
 /** Cells that say how often something whose hash falls there was removed. */
 export const VERSIONS = 1 << 14;

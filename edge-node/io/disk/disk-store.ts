@@ -107,7 +107,7 @@ export class DiskStore {
   /** All variants under `key`. Undefined: there are none. Never rejects. */
   find(key: string): Promise<readonly DiskEntry[]> | undefined {
     const { index } = this;
-    if (index.isOff) return undefined;
+    if (index.isOff || index.isHeld) return undefined;
     const under = this.#reading.get(key);
     if (under !== undefined) return under;
     const { high, low } = this.#name(key);

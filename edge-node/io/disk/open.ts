@@ -1,5 +1,5 @@
 // Opens the disk tier for a process: the folder, the main thread's part, and the purges that were known when it was closed.
-import type { Clock } from '../../../infra/runtime/clock.ts';
+import type { Clock, Timer } from '../../../infra/runtime/clock.ts';
 import type { Log } from '../../../infra/runtime/log.ts';
 import type { Metrics } from '../../../infra/runtime/metrics.ts';
 import type { Purge, PurgePosition } from '../../../proto/gen/meridian/v1/purge.ts';
@@ -8,6 +8,7 @@ import { openDiskFolder } from './disk-folder.ts';
 import type { DiskHandles, DiskLimits } from './disk-memory.ts';
 import { type DiskStats, DiskStore } from './disk-store.ts';
 import { type DiskFiles, nodeFiles } from './files.ts';
+import { FolderInUseError } from './folder-lock.ts';
 import { Janitor } from './janitor.ts';
 
 export interface DiskTierOptions {
@@ -35,6 +36,8 @@ export interface DiskTier {
   readonly position: PurgePosition | undefined;
   /** Writes down what raises the barrier; `raise` does so before it is written. */
   journal(raise: Pick<RaisableBarrier, 'apply' | 'reset'>): PurgeRecorder;
+  /** Whether nothing is to be looked up for now: until it is known, or cannot be known, what was purged meanwhile. */
+  hold(held: boolean): void;
   /** To be called for a worker thread that is dead. */
   recover(thread: number): void;
   /** Makes room now instead of soon. */
@@ -49,6 +52,9 @@ export interface PurgeRecorder extends Pick<RaisableBarrier, 'apply' | 'reset'> 
 
 /** How often it is looked whether there is room, milliseconds. */
 const TIDY_MS = 50;
+const HELD_MS = 20;
+const UP = 'meridian_disk_cache_up';
+const UP_HELP = 'Whether the disk tier works: 0 after the disk has failed.';
 
 /** Rejects when the folder cannot be used; with a FolderInUseError when another process has it. */
 export async function openDiskTier(options: DiskTierOptions, ports: DiskTierPorts): Promise<DiskTier> {
@@ -78,6 +84,7 @@ export async function openDiskTier(options: DiskTierOptions, ports: DiskTierPort
       },
       stand: (position) => journal.stand(position),
     }),
+    hold: (held) => store.index.hold(held),
     recover: (thread) => {
       if (store.index.recover(thread)) store.fail(new Error(`thread ${thread} died in the middle of a change`));
     },
@@ -92,11 +99,43 @@ export async function openDiskTier(options: DiskTierOptions, ports: DiskTierPort
   };
 }
 
+/**
+ * As {@link openDiskTier}, with metrics. A disk that does not work costs only the tier: it is said in the log, and there is none.
+ * Rejects when another process has the folder, or the limits make no sense.
+ */
+export async function startDiskTier(
+  options: DiskTierOptions,
+  ports: DiskTierPorts & { readonly metrics: Metrics },
+): Promise<DiskTier | undefined> {
+  try {
+    const tier = await openDiskTier(options, ports);
+    diskMetrics(ports.metrics, () => tier.store.stats());
+    return tier;
+  } catch (error) {
+    if (error instanceof FolderInUseError || error instanceof RangeError) throw error;
+    const { folder } = options;
+    ports.log.error({ folder, err: error }, 'the disk cache cannot be opened and is off until the next start');
+    ports.metrics.gauge(UP, UP_HELP, () => 0);
+    return undefined;
+  }
+}
+
+/** Holds the tier's answers back until the edge has heard of the purges that it missed, or no control plane answers. */
+export function holdUntil(tier: DiskTier, clock: Clock, ready: () => boolean): Timer {
+  tier.hold(true);
+  const timer = clock.every(HELD_MS, () => {
+    if (!ready()) return;
+    tier.hold(false);
+    timer.cancel();
+  });
+  return timer;
+}
+
 /** Tells of the disk tier in the metrics. */
 export function diskMetrics(metrics: Metrics, stats: () => DiskStats): void {
   const gauge = (name: string, help: string, member: keyof DiskStats): void =>
     metrics.gauge(`meridian_disk_cache_${name}`, help, () => stats()[member]);
-  gauge('up', 'Whether the disk tier works: 0 after the disk has failed.', 'on');
+  metrics.gauge(UP, UP_HELP, () => stats().on);
   gauge('objects', 'Responses stored on disk.', 'objects');
   gauge('bytes', 'Bytes on disk that they take.', 'bytes');
   gauge('queued_bytes', 'Bytes of the main thread that wait to be written.', 'queuedBytes');

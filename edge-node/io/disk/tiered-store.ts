@@ -15,8 +15,6 @@ import { type DiskEntry, type DiskStore, StoredOnDisk } from './disk-store.ts';
 export interface TieredOptions {
   /** Body of one entry in memory, bytes: the memory tier's own limit. */
   readonly maxMemoryBody: number;
-  /** Whether the disk may be asked: not before it is known, or cannot be known, what was purged meanwhile. */
-  readonly mayServe?: () => boolean;
 }
 
 /** Of the hits in memory, the disk is told of one in so many; a power of two. */
@@ -39,7 +37,7 @@ export class TieredStore<Memory extends CacheStore = CacheStore> implements Cach
   }
 
   findStored(key: string, done: (found: readonly CacheEntry[]) => void): boolean {
-    const finding = this.#options.mayServe?.() === false ? undefined : this.disk.find(key);
+    const finding = this.disk.find(key);
     void finding?.then((found) => done(found.map((one) => this.#promote(one))));
     return finding !== undefined;
   }

@@ -103,13 +103,12 @@ describe('memory before disk', () => {
   });
 
   test('the disk is not asked before it may be', async () => {
-    const disk = await openDisk();
-    let known = false;
-    const store = new TieredStore(new MemoryStore(), disk.tier.store, { maxMemoryBody: 1000, mayServe: () => known });
+    const { disk, store } = await tiers();
+    disk.tier.hold(true);
     store.put(storable('/', 'x'));
     await disk.settle();
     assert.equal(await stored(store, '/'), undefined);
-    known = true;
+    disk.tier.hold(false);
     assert.equal((await stored(store, '/'))?.body.toString(), 'x');
   });
 
