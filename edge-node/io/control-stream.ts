@@ -38,6 +38,8 @@ export interface ControlStreamOptions {
   readonly softwareVersion: string;
   /** "host:port" of each replica; at least one. The first dial takes one at random, so that edges spread over them. */
   readonly controlPlanes: readonly string[];
+  /** Where the edge stood when it ended the last time, if what it stored since is still judged by the purges up to there. */
+  readonly purgePosition?: PurgePosition | undefined;
   /** Plain text when absent. */
   readonly credentials?: ChannelCredentials;
 }
@@ -49,7 +51,7 @@ export interface ControlStreamPorts {
   readonly metrics: Metrics;
   readonly snapshots: Pick<SnapshotApplier, 'offer' | 'applied' | 'parked'>;
   /** Raised synchronously. */
-  readonly barrier: { apply(purge: Purge): void; reset(): void };
+  readonly barrier: { apply(purge: Purge): void; reset(): void; stand?(position: PurgePosition | undefined): void };
   readonly health: { report(): HealthReport; setView(view: HealthView, now: number): void };
   statistics(): EdgeStatistics;
   /** An exception becomes an answer that says no more than "internal". */
@@ -84,6 +86,7 @@ export class ControlStream {
       }
     }
     this.#options = options;
+    this.#position = options.purgePosition;
     this.#ports = ports;
     this.#credentials = options.credentials ?? credentials.createInsecure();
     const help = 'Whether the stream to a control plane is open.';
@@ -239,6 +242,7 @@ export class ControlStream {
       applied.add();
     }
     this.#position = step.position;
+    barrier.stand?.(step.position);
     this.#opened(link);
     if (step.position) link.send({ $case: 'purgeAck', value: { position: step.position } });
     return undefined;

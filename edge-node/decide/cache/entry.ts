@@ -1,6 +1,7 @@
 // What the cache keeps of a response, and the port behind which it is kept. Everything that a hit needs to know about a
 // stored response is worked out here, once, when it is stored: a hit adds the time since and compares numbers.
 import { type FieldList, field } from '../fields.ts';
+import type { BodySource } from './body-source.ts';
 import type { CacheControl } from './cache-control.ts';
 import { correctedInitialAgeMs, neverStale, staleWindow } from './freshness.ts';
 import { formatHttpDate, parseHttpDate } from './http-date.ts';
@@ -128,6 +129,8 @@ export interface CacheEntry extends Storable {
   readonly size: number;
   /** What this thread has made ready of it; not stored, and not counted. */
   prepared: Preparation | undefined;
+  /** Where the body is, if it is not in memory; `body` is empty then. */
+  readonly source?: BodySource;
 }
 
 /** All of an entry but its body. */

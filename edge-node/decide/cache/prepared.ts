@@ -64,9 +64,14 @@ export function preparation(entry: CacheEntry, ageMs: number, ttlMs: number, nam
 
 /** The whole response. */
 export function wholeAnswer(of: Pick<Preparation, 'head' | 'age' | 'cacheStatus'>, body: Buffer): PreparedAnswer {
+  return new PreparedAnswer(of.head.status, wholeFields(of), body, body.length);
+}
+
+/** Its fields. */
+export function wholeFields(of: Pick<Preparation, 'head' | 'age' | 'cacheStatus'>): FieldList {
   const fields = storedFieldsOf(of.head);
   fields.push('age', String(of.age), 'cache-status', of.cacheStatus);
-  return new PreparedAnswer(of.head.status, fields, body, body.length);
+  return fields;
 }
 
 /** 304 (RFC 9110 section 15.4.5). */
