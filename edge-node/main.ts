@@ -18,6 +18,8 @@ import { OriginOrder } from './decide/order.ts';
 import { type AdminServer, type Readiness, startAdminServer } from './io/admin-server.ts';
 import { readCertificates } from './io/certificates.ts';
 import { ControlStream } from './io/control-stream.ts';
+import { DiskCache } from './io/disk/disk-cache.ts';
+import type { DiskHandles } from './io/disk/disk-memory.ts';
 import { addGauges } from './io/gauges.ts';
 import { guardedLookup } from './io/guarded-lookup.ts';
 import { CountingLedger } from './io/ledger.ts';
@@ -70,6 +72,8 @@ export interface EdgeOptions {
   readonly geoFiles?: readonly string[];
   /** Bytes of memory for the cache, of all threads together. */
   readonly cacheBytes: number;
+  /** Keep it on disk as well: the folder, and how many bytes it may have there. */
+  readonly diskCache?: { readonly folder: string; readonly maxBytes: number };
   /** A file's path, "-" for standard output, or "off". */
   readonly accessLog: string;
   /** Serve this and nothing else, without a control plane. */
@@ -134,6 +138,7 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
     const barrier = new SharedBarrier(memory.barrier);
     const connections = new SharedConnections(memory.connections, 0);
     const doors = new Doors();
+    let disk: DiskCache | undefined;
 
     // Threads load while the rest is read.
     const supervisor: Supervisor = new Supervisor({
@@ -146,6 +151,7 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
       },
       onDied(thread) {
         cache.recover(thread);
+        disk?.recover(thread);
         connections.recover(thread);
         doors.forget(thread);
         metrics.counter('meridian_thread_deaths_total', 'Threads that ended, by whatever cause.').add();
@@ -159,6 +165,14 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
     lifecycle.onStop('threads that were loading', () => supervisor.stop(0));
     const loaded = supervisor.start(workers);
     loaded.catch(() => undefined);
+    if (options.diskCache) {
+      const { folder, maxBytes } = options.diskCache;
+      const opened = (handles: DiskHandles) => supervisor.useDisk({ kind: 'disk', handles });
+      const diskOptions = { folder, limits: { maxBytes }, threads: workers + 1, mayWait: inheritance !== undefined };
+      disk = new DiskCache(diskOptions, { clock, log, metrics, barrier, opened });
+      lifecycle.onStop('disk cache', () => disk?.close());
+      await disk.open();
+    }
 
     const geo = await openGeo({
       ...(options.geoFiles && { files: options.geoFiles }),
@@ -227,6 +241,7 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
             softwareVersion: SOFTWARE_VERSION,
             controlPlanes: options.control,
             ...(controlCertificates && { tls: () => controlCertificates.current }),
+            purgePosition: disk?.position,
           },
           {
             clock,
@@ -234,7 +249,7 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
             log,
             metrics,
             snapshots,
-            barrier: sweeper,
+            barrier: disk?.journal(sweeper) ?? sweeper,
             health: {
               report: () => health.report(),
               setView(view, now) {
@@ -248,6 +263,7 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
             count: (targets) => sweeper.count(targets),
           },
         );
+    if (control) disk?.holdUntil(() => control?.synced === true || control?.lastError !== undefined);
     addGauges(metrics, { cache, connections, doors, snapshot: () => serving?.snapshot });
 
     const http = parseListen(options.listen, 'the listening address');

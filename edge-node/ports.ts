@@ -5,7 +5,7 @@ import type { Log } from '../infra/runtime/log.ts';
 import type { Random } from '../infra/runtime/random.ts';
 import type { Admitted, RequestHead } from './decide/admit.ts';
 import type { Barrier } from './decide/barrier.ts';
-import type { CacheStore } from './decide/cache/entry.ts';
+import type { CacheEntry, CacheStore } from './decide/cache/entry.ts';
 import type { PreparedAnswer } from './decide/cache/prepared.ts';
 import type { CompiledOrigin, CompiledSite, CompiledSnapshot } from './decide/compile.ts';
 import type { Failure } from './decide/errors.ts';
@@ -137,6 +137,15 @@ export interface Ledger {
   record(exchange: Settled, end: ExchangeEnd, bytes: number): void;
 }
 
+/** What a store may have beside what it has at once. */
+export interface SlowStore {
+  /**
+   * All variants under `key` from where reading takes time. True: `done` will be called, once and not before this returns; false:
+   * there are none.
+   */
+  findStored?(key: string, done: (found: readonly CacheEntry[]) => void): boolean;
+}
+
 export interface Ports {
   readonly edge: string;
   /** In Cache-Status. */
@@ -147,7 +156,7 @@ export interface Ports {
   /** Undefined: nothing was ever applied. */
   serving(): Serving | undefined;
   locate(address: string): Place;
-  readonly cache: CacheStore;
+  readonly cache: CacheStore & SlowStore;
   readonly barrier: Barrier;
   readonly health: Pick<HealthTable, 'status'>;
   readonly origins: OriginPort;

@@ -13,6 +13,10 @@ import { OriginOrder } from './decide/order.ts';
 import { AccessLog } from './io/access-log.ts';
 import { accessRecord } from './io/access-record.ts';
 import { openCertificates } from './io/certificates.ts';
+import type { DiskHandles } from './io/disk/disk-memory.ts';
+import { DiskStore } from './io/disk/disk-store.ts';
+import { nodeFiles } from './io/disk/files.ts';
+import { TieredStore } from './io/disk/tiered-store.ts';
 import { guardedLookup } from './io/guarded-lookup.ts';
 import { type Listener, listenHttp1 } from './io/http1/listener.ts';
 import { DEFAULT_HTTP1_LIMITS } from './io/http1/shared.ts';
@@ -55,7 +59,7 @@ const { edge, thread, workers } = setup;
 const say = (message: FromWorker): void => main.postMessage(message);
 const log = relayedLog(say, clock, thread);
 const metrics = new Metrics(new SharedCounters(setup.counters, thread));
-const cache = new SharedStore(setup.store, thread, { localBytes: setup.localBytes });
+const memory = new SharedStore(setup.store, thread, { localBytes: setup.localBytes });
 const connections = new SharedConnections(setup.connections, thread);
 const refusals = new Refusals({ metrics, log, clock });
 const geo = attachGeo([], { latitude: 0, longitude: 0 });
@@ -104,7 +108,7 @@ function commit(id: number): void {
 
 const accessLog = await openAccessLog().catch((error: Error) => error);
 const logged = accessLog instanceof AccessLog ? accessLog : undefined;
-const ports: Ports = {
+const ports: Ports & { cache: Ports['cache'] } = {
   edge,
   cacheName: cacheName(edge),
   clock,
@@ -112,7 +116,7 @@ const ports: Ports = {
   log,
   serving: () => serving,
   locate: (address) => geo.locate(address),
-  cache,
+  cache: memory,
   barrier: new SharedBarrier(setup.barrier),
   health: { status: (pool, origin) => health?.status(pool, origin) ?? SharedHealth.assumed },
   origins,
@@ -128,6 +132,7 @@ const events = {
   onRefused: (reason: string, detail: string): void => refusals.note(reason, detail),
 };
 
+let disk: DiskStore | undefined;
 const plain: Listener[] = [];
 const secure: TlsListener[] = [];
 
@@ -143,6 +148,9 @@ function handle(message: ToWorker | undefined): void {
       throw new Error(`thread ${thread} was told what is not of the protocol`);
     case 'geo':
       geo.use(message.images);
+      break;
+    case 'disk':
+      useDisk(message.handles);
       break;
     case 'prepare':
       try {
@@ -166,6 +174,13 @@ function handle(message: ToWorker | undefined): void {
       void stopAll(message.graceMs).then(() => process.exit(0));
       break;
   }
+}
+
+function useDisk(handles: DiskHandles): void {
+  // Segments are freed by the main thread, which looks of its own accord.
+  disk = new DiskStore(handles, thread, { files: nodeFiles, log, crowded: () => undefined });
+  const { maxBytes, maxObjectBytes } = setup.store.limits;
+  ports.cache = new TieredStore(memory, disk, { maxMemoryBody: Math.min(maxObjectBytes, Math.ceil(maxBytes / 8)) });
 }
 
 async function listenAll({
@@ -239,6 +254,7 @@ async function stopAll(graceMs: number): Promise<void> {
     ...secure.map((listener) => listener.stop(graceMs)),
   ]);
   await origins.close();
+  await disk?.close();
   await logged?.close();
 }
 

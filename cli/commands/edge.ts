@@ -108,6 +108,22 @@ export const command: Command = {
         'Connections at once of one IPv4 address, or of one IPv6 network of 64 bits. Addresses that the configuration declares ' +
         'as trustedProxies of this edge may have any number.',
     },
+    'cache-dir': {
+      type: 'string',
+      value: 'DIR',
+      env: 'MERIDIAN_CACHE_DIR',
+      doc:
+        'Keep cached answers on disk as well, in this folder: more than memory holds, and there after a restart. Made when it ' +
+        'does not exist; each edge needs its own. A disk that fails turns this off, and serving goes on. After --take-over it ' +
+        'begins empty, when the replaced process has ended.',
+    },
+    'cache-disk-bytes': {
+      type: 'string',
+      value: 'SIZE',
+      default: '10GiB',
+      env: 'MERIDIAN_CACHE_DISK_BYTES',
+      doc: 'Room for them on disk. When it is changed, the cache on disk begins empty.',
+    },
     'access-log': {
       type: 'string',
       value: 'FILE|-|off',
@@ -163,6 +179,8 @@ export const command: Command = {
     const threads = args.text('threads') === undefined ? undefined : countOption(args, 'threads', { min: 1, max: 256 });
     const maxConnections = countOption(args, 'max-connections', CONNECTIONS);
     const maxClientConnections = countOption(args, 'max-client-connections', CONNECTIONS);
+    const cacheDir = args.text('cache-dir');
+    const diskBytes = sizeOption(args, 'cache-disk-bytes');
     const geoFiles = [...args.list('geo-db')];
     const dataDir = args.text('data') ?? path.join('.meridian', `edge-${path.basename(name)}`);
     const config = file === undefined ? undefined : await loadConfig([file], { complete: true, stdin: io.stdin });
@@ -195,6 +213,7 @@ export const command: Command = {
         maxClientConnections,
         inherited: io.env[INHERITED],
         tied: io.process.send && 'it was started by another process, which would start it again (meridian up)',
+        ...(cacheDir !== undefined && { diskCache: { folder: cacheDir, maxBytes: diskBytes } }),
         accessLog: given(args, 'access-log'),
         ...(config && { snapshot: { version: { epoch: 0, revision: 0 }, ...config.resources, drained: [] } }),
         log,

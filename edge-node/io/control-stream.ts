@@ -45,6 +45,8 @@ export interface ControlStreamOptions {
   readonly controlPlanes: readonly string[];
   /** The newest certificates, asked for at each dial. Absent: plain text. */
   readonly tls?: () => TlsMaterial;
+  /** Where the edge stood when it ended the last time, if what it stored since is still judged by the purges up to there. */
+  readonly purgePosition?: PurgePosition | undefined;
 }
 
 export interface ControlStreamPorts {
@@ -54,7 +56,7 @@ export interface ControlStreamPorts {
   readonly metrics: Metrics;
   readonly snapshots: Pick<SnapshotApplier, 'offer' | 'applied' | 'parked' | 'serving'>;
   /** Raised synchronously. */
-  readonly barrier: { apply(purge: Purge): void; reset(): void };
+  readonly barrier: { apply(purge: Purge): void; reset(): void; stand?(position: PurgePosition | undefined): void };
   readonly health: { report(): HealthReport; setView(view: HealthView, now: number): void };
   statistics(): EdgeStatistics;
   /** An exception becomes an answer that says no more than "internal". */
@@ -92,6 +94,7 @@ export class ControlStream {
       }
     }
     this.#options = options;
+    this.#position = options.purgePosition;
     this.#ports = ports;
     const help = 'Whether the stream to a control plane is open.';
     ports.metrics.gauge('meridian_control_connected', help, () => Number(this.connected));
@@ -253,6 +256,7 @@ export class ControlStream {
       applied.add();
     }
     this.#position = step.position;
+    barrier.stand?.(step.position);
     this.#opened(link);
     if (step.position) link.send({ $case: 'purgeAck', value: { position: step.position } });
     return undefined;

@@ -1,6 +1,7 @@
 // One request and its answer: what was decided so far. Steps write here and read what steps before them wrote; the table
 // guarantees the order. One object for each request, made by the listener, with every member present from the start.
 import type { Admitted, RequestHead } from '../decide/admit.ts';
+import type { OpenBody } from '../decide/cache/body-source.ts';
 import type { CacheDetail } from '../decide/cache/cache-status.ts';
 import type { CacheEntry, StoredHead } from '../decide/cache/entry.ts';
 import type { StaleReason } from '../decide/cache/freshness.ts';
@@ -47,6 +48,10 @@ export class Exchange implements Settled {
   /** What of the target chooses the answer on this route. An origin sees no more, so that nothing else gets into what is kept. */
   target = '';
   key = '';
+  /** What the disk had, when it was asked. */
+  found: readonly CacheEntry[] | undefined = undefined;
+  /** The body of `entry`, when it is to be read from disk. */
+  openBody: OpenBody | undefined = undefined;
   /** What the answer is made from, when it comes from the cache. */
   entry: CacheEntry | undefined = undefined;
   /** Of `entry` when it was judged, milliseconds. */
@@ -109,6 +114,16 @@ export class Exchange implements Settled {
     }
     return this.#clientAddress;
   }
+}
+
+/** Whether `entry` can be answered with: its body is in memory, or on disk still, and will stay there. */
+export function useEntry(x: Exchange, entry: CacheEntry): boolean {
+  if (entry.source !== undefined) {
+    x.openBody = entry.source.open();
+    if (x.openBody === undefined) return false;
+  }
+  x.entry = entry;
+  return true;
 }
 
 /** Enters the exchange in the ledger, once. `bytes`: of the body; those that went through the tee where left out. */

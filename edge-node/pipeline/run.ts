@@ -61,6 +61,7 @@ export function createEngine(ports: Ports, steps: Steps, memo = new RequestMemo(
     ports.log.error({ err: error, step, target: x.request.target }, 'a step failed; this is a defect of Meridian');
     x.failure = failure('internal', `step ${step} failed`);
     x.tee?.abort();
+    x.openBody?.close();
     try {
       if (!x.responded) {
         steps.refuse(x, engine);

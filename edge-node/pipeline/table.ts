@@ -18,8 +18,9 @@ export const TABLE = {
     next: ['lookUp', 'refuse'],
   },
   lookUp: {
-    does: 'cache key, variant, purge barrier, freshness',
-    next: ['respond', 'choose', 'refuse'],
+    does: 'cache key, variant, purge barrier, freshness; once more when the disk has answered',
+    next: ['lookUp', 'respond', 'choose', 'refuse'],
+    waits: true,
   },
   choose: {
     does: 'ranks origins by distance from the client, walks them by health',

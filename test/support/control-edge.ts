@@ -44,6 +44,8 @@ export interface Edge {
   readonly served: number[];
   /** What happened to the barrier: "reset", or a purge's sequence. */
   readonly barrier: (number | 'reset')[];
+  /** Where the barrier was told that it stands. */
+  readonly stands: (PurgePosition | undefined)[];
   /** Set to make the next preparation fail. */
   failPrepare: string | undefined;
   /** Sequence of a purge that the barrier chokes on. */
@@ -64,7 +66,13 @@ export async function planes(t: TestContext, count = 1): Promise<FakeControlPlan
   return started;
 }
 
-export async function startEdge(t: TestContext, at: readonly FakeControlPlane[], file?: string): Promise<Edge> {
+export async function startEdge(
+  t: TestContext,
+  at: readonly FakeControlPlane[],
+  file?: string,
+  purgePosition?: PurgePosition,
+): Promise<Edge> {
+  const stands: Edge['stands'] = [];
   const clock = new FakeClock();
   const metrics = new Metrics();
   const health = new HealthTable();
@@ -84,7 +92,13 @@ export async function startEdge(t: TestContext, at: readonly FakeControlPlane[],
     },
   });
   const stream = new ControlStream(
-    { edge: 'edge-1', instance: 'i-1', softwareVersion: '0.0.1', controlPlanes: at.map(({ address }) => address) },
+    {
+      edge: 'edge-1',
+      instance: 'i-1',
+      softwareVersion: '0.0.1',
+      controlPlanes: at.map(({ address }) => address),
+      purgePosition,
+    },
     {
       clock,
       // Below 0.5: the first of two control planes is dialled first.
@@ -99,6 +113,7 @@ export async function startEdge(t: TestContext, at: readonly FakeControlPlane[],
           barrier.push(sequence);
         },
         reset: () => barrier.push('reset'),
+        stand: (position) => stands.push(position),
       },
       count: async () => ({ objects: 3, bytes: 300 }),
       statistics: () => EdgeStatistics.fromPartial({ requests: 7 }),
@@ -116,6 +131,7 @@ export async function startEdge(t: TestContext, at: readonly FakeControlPlane[],
     stream,
     served,
     barrier,
+    stands,
     failPrepare: undefined,
     failPurge: undefined,
   };

@@ -75,7 +75,7 @@ export class Node {
   /** Resolves with the ACK. */
   async purge(target: NonNullable<PurgeTarget['target']>): Promise<void> {
     this.#purges += 1;
-    const purge = { sequence: this.#purges, targets: [{ target }] };
+    const purge = { sequence: this.#purges, targets: [{ target }], soft: false };
     this.control.send({ $case: 'purges', value: { epoch: 1, purges: [purge], resetTo: undefined } });
     await until('the ACK', async () => {
       const { position } = await this.control.take('purgeAck');

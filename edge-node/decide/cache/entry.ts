@@ -1,6 +1,7 @@
 // What the cache keeps of a response, and the port behind which it is kept. Everything that a hit needs to know about a
 // stored response is worked out here, once, when it is stored: a hit adds the time since and compares numbers.
 import { type FieldList, field } from '../fields.ts';
+import type { BodySource } from './body-source.ts';
 import type { CacheControl } from './cache-control.ts';
 import { correctedInitialAgeMs, neverStale, staleWindow } from './freshness.ts';
 import { formatHttpDate, parseHttpDate } from './http-date.ts';
@@ -130,6 +131,8 @@ export interface CacheEntry extends Storable {
   prepared: Preparation | undefined;
   /** Its age at the last hit, whole seconds; -1: none yet. */
   askedAt: number;
+  /** Where the body is, if it is not in memory; `body` is empty then. */
+  readonly source?: BodySource;
 }
 
 /** All of an entry but its body. */

@@ -74,9 +74,14 @@ export function preparation(entry: CacheEntry, ageMs: number, ttlMs: number, nam
 
 /** The whole response. */
 export function wholeAnswer(of: Preparation, body: Buffer): PreparedAnswer {
+  return new PreparedAnswer(of.head.status, wholeFields(of), body, body.length, of.kept);
+}
+
+/** Its fields. */
+export function wholeFields(of: Preparation): FieldList {
   const fields = storedFieldsOf(of.head);
   fields.push('age', String(of.age), 'cache-status', of.cacheStatus);
-  return new PreparedAnswer(of.head.status, fields, body, body.length, of.kept);
+  return fields;
 }
 
 /** 304 (RFC 9110 section 15.4.5). */

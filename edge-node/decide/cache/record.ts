@@ -10,10 +10,13 @@
 // fields, consumed fields.
 import { type FieldList, field } from '../fields.ts';
 import type { CacheControl } from './cache-control.ts';
-import type { Storable, StoredHead } from './entry.ts';
+import { makeHead, type Storable, type StoredHead } from './entry.ts';
 import { LIFETIME_SOURCES } from './lifetime.ts';
 
-/** Field names that take one character. Their order is part of the form, which never leaves the process. */
+/** Raised when records change in a way that {@link recordForm} does not show. */
+const FORM = 2;
+
+/** Field names that take one character. Their order is part of the form. */
 const NAMES: readonly string[] = (
   'date content-type content-length cache-control etag last-modified expires vary server content-encoding ' +
   'content-language content-location content-disposition content-security-policy content-security-policy-report-only ' +
@@ -113,6 +116,28 @@ function names({ key, host, purgeTarget }: Omit<Storable, 'body'>): string {
   const target = key.length - (purgeTarget.length - host.length);
   const parts = key.startsWith(host, from) && target >= from && purgeTarget === host + key.slice(target);
   return parts ? count(from) + count(host.length) + count(target) : count(0) + string(host) + string(purgeTarget);
+}
+
+/** Says in what form records are written: it differs where this release could not read those of another. */
+export function recordForm(): string {
+  const fields = [
+    'date',
+    'Thu, 01 Jan 1970 00:00:00 GMT',
+    'cache-control',
+    'max-age=1, stale-while-revalidate=2',
+    'surrogate-key',
+    'b a',
+    'surrogate-control',
+    'stale-if-error=3',
+    'etag',
+    '"1"',
+    'vary',
+    'accept',
+  ];
+  const response = { status: 200, fields, requestFields: [], requestedAt: 1, receivedAt: 2, vary: ['accept'] };
+  const head = makeHead({ ...response, lifetimeMs: 1000, lifetimeSource: 'max-age', barrier: 1 });
+  const record = encodeRecord({ key: 'http://a/', host: 'a', purgeTarget: 'a/', head });
+  return [FORM, ...NAMES, ...LIFETIME_SOURCES, ...FLAGS, record].join('\n');
 }
 
 export interface RecordName {

@@ -4,7 +4,7 @@
 //
 //   worker                            main
 //   started ─────────────────────────▶        loaded; says nothing to clients yet
-//           ◀──── geo, prepare, commit, listen   all that it has missed
+//           ◀── geo, disk, prepare, commit, listen   all that it has missed
 //   listening ───────────────────────▶
 //           ◀───────────────── prepare n      compile, and keep beside what serves
 //   prepared n, or refused n ────────▶
@@ -15,6 +15,7 @@
 //   suspect, log, failed ────────────▶        at any time
 import type { GeoImage } from '../../../geo/database.ts';
 import type { CertificateSet } from '../certificates.ts';
+import type { DiskHandles } from '../disk/disk-memory.ts';
 import type { SharedStoreHandles } from '../shared/handles.ts';
 import type { SharedBarrierHandles } from '../shared/shared-barrier.ts';
 import type { SharedConnectionsHandles } from '../shared/shared-connections.ts';
@@ -65,6 +66,8 @@ export interface SecurePort extends SharedPort {
 
 export type ToWorker =
   | { readonly kind: 'geo'; readonly images: readonly GeoImage[] }
+  /** There is a disk tier from now on. */
+  | { readonly kind: 'disk'; readonly handles: DiskHandles }
   | { readonly kind: 'prepare'; readonly generation: Generation }
   | { readonly kind: 'commit'; readonly id: number }
   | { readonly kind: 'listen'; readonly http: SharedPort; readonly https: SecurePort | undefined }
@@ -111,6 +114,7 @@ const FROM_WORKER: Readonly<Record<FromWorker['kind'], Shape>> = {
 
 const TO_WORKER: Readonly<Record<ToWorker['kind'], Shape>> = {
   geo: { images: 'object' },
+  disk: { handles: 'object' },
   prepare: { generation: 'object' },
   commit: { id: 'number' },
   listen: { http: 'object' },

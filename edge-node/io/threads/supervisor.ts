@@ -67,6 +67,7 @@ export class Supervisor {
   readonly #failures = new Map<number, number>();
   readonly #rounds = new Set<Round<Worker>>();
   #geo: ToWorker | undefined;
+  #disk: ToWorker | undefined;
   #listen: ((thread: number) => ToWorker) | undefined;
   #current: Generation | undefined;
   #offered: Generation | undefined;
@@ -86,6 +87,12 @@ export class Supervisor {
   /** Where addresses are looked up, from now on and by whoever comes later. */
   useGeo(message: ToWorker & { kind: 'geo' }): void {
     this.#geo = message;
+    for (const { port } of this.#live()) port.post(message);
+  }
+
+  /** The cache goes on behind the memory, from now on and for whoever comes later. Once. */
+  useDisk(message: ToWorker & { kind: 'disk' }): void {
+    this.#disk = message;
     for (const { port } of this.#live()) port.post(message);
   }
 
@@ -217,6 +224,7 @@ export class Supervisor {
     worker.state = 'live';
     const { port, thread } = worker;
     if (this.#geo) port.post(this.#geo);
+    if (this.#disk) port.post(this.#disk);
     if (this.#current) {
       port.post({ kind: 'prepare', generation: this.#current });
       port.post({ kind: 'commit', id: this.#current.id });

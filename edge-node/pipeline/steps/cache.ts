@@ -13,21 +13,27 @@ import { failure } from '../../decide/errors.ts';
 import { responseFraming, variesBeyondKey } from '../../decide/forward.ts';
 import { isPurged, judgedHead } from '../../decide/purged.ts';
 import type { Ports } from '../../ports.ts';
-import { askedName, type Exchange, type OriginAnswer, required } from '../exchange.ts';
+import { askedName, type Exchange, finish, type OriginAnswer, required, useEntry } from '../exchange.ts';
 import type { RequestMemo } from '../request-memo.ts';
-import type { StepFunction } from '../run.ts';
+import type { Engine, StepFunction } from '../run.ts';
 
-export const lookUp: StepFunction<'lookUp'> = (x, { ports, memo }) => {
+export const lookUp: StepFunction<'lookUp'> = (x, engine) => {
+  const { ports } = engine;
   const { fields } = x.request;
-  x.requestClass ??= classify(x, memo);
+  x.requestClass ??= classify(x, engine.memo);
   if (x.requestClass.kind === 'bypass') {
     x.outcome = 'bypass';
     x.forward = x.requestClass.reason;
     return 'choose';
   }
   x.outcome = 'miss';
-  const variants = ports.cache.find(x.key);
-  const entry = variants.length === 0 ? undefined : selectVariant(variants, fields);
+  let variants = ports.cache.find(x.key);
+  let entry = variants.length === 0 ? undefined : selectVariant(variants, fields);
+  if (!entry && x.found === undefined && askDisk(x, engine)) return 'wait';
+  if (!entry && x.found !== undefined && x.found.length > 0) {
+    variants = x.found;
+    entry = selectVariant(variants, fields);
+  }
   const { directives } = x.requestClass;
   if (!entry) {
     x.forward = variants.length === 0 ? 'uri-miss' : 'vary-miss';
@@ -43,10 +49,13 @@ export const lookUp: StepFunction<'lookUp'> = (x, { ports, memo }) => {
   const judgement = judge(judgedHead(ports.barrier, entry, now, asked), directives, now);
   if (judgement.kind === 'fresh') {
     ports.cache.touch(entry);
-    x.entry = entry;
-    x.ageMs = judgement.ageMs;
-    x.outcome = 'hit';
-    return 'respond';
+    if (useEntry(x, entry)) {
+      x.ageMs = judgement.ageMs;
+      x.outcome = 'hit';
+      return 'respond';
+    }
+    x.forward = 'uri-miss';
+    return directives.onlyIfCached ? notCached(x) : 'choose';
   }
   x.stale = entry;
   x.staleAllowed = judgement.mayServeStale;
@@ -71,6 +80,18 @@ function classify(x: Exchange, memo: RequestMemo): RequestClass {
   return requestClass;
 }
 
+/** Whether the disk may have what memory does not; then the step is taken once more, with `x.found`. */
+function askDisk(x: Exchange, { ports, resume }: Engine): boolean {
+  const asked = ports.cache.findStored?.(x.key, (found) => {
+    if (x.finished) return;
+    x.client.onGone = undefined;
+    x.found = found;
+    resume(x, 'lookUp', 'lookUp');
+  });
+  if (asked === true) x.client.onGone = () => finish(x, ports, 'client-gone', 0);
+  return asked === true;
+}
+
 /** RFC 9111 section 5.2.1.7. */
 function notCached(x: Exchange): 'refuse' {
   x.failure = failure('not-cached', `only-if-cached, and the cache says ${x.forward}`);
@@ -89,14 +110,13 @@ export const refresh: StepFunction<'refresh'> = (x, { ports }) => {
     receivedAt: answer.receivedAt,
     barrier: x.barrier,
   });
-  if (decision.kind === 'mismatch') {
+  if (decision.kind === 'mismatch' || !useEntry(x, stale)) {
     // Ask again, for the whole this time.
     x.tee?.abort();
     x.stale = undefined;
     return 'fetch';
   }
   x.outcome = 'revalidated';
-  x.entry = stale;
   x.freshHead = decision.head;
   const unkeyed = variesBeyondKey(decision.head.vary, x.request.fields);
   x.stored = decision.kind === 'refresh' && !unkeyed;
@@ -164,7 +184,7 @@ function freshenByHead(x: Exchange, ports: Ports, answer: OriginAnswer, stale: C
     entry: stale.head,
     status,
     fields,
-    bodyLength: stale.body.length,
+    bodyLength: stale.source?.length ?? stale.body.length,
     requestFields,
     policy: required(x.route, 'route').cache,
     requestedAt,

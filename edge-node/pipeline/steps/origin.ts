@@ -14,7 +14,7 @@ import { decideRetry, type OriginFailure } from '../../decide/retry.ts';
 import { passableTrailers, takesTrailers } from '../../decide/trailers.ts';
 import { asksForWebSocket, WEBSOCKET } from '../../decide/upgrade.ts';
 import type { OriginCall, OriginHandler, Ports, RequestBody } from '../../ports.ts';
-import { askedName, type Exchange, finish, required } from '../exchange.ts';
+import { askedName, type Exchange, finish, required, useEntry } from '../exchange.ts';
 import type { Engine, StepFunction } from '../run.ts';
 import type { Next } from '../table.ts';
 import { Tee, type TeeOwner } from '../tee.ts';
@@ -33,7 +33,7 @@ export const choose: StepFunction<'choose'> = (x, { ports }) => {
     const now = ports.clock.monotonic();
     const { up, lastResort } = candidates(ranked, (o) => ports.health.status(o.pool, o.name, now).status === 'up');
     if (up.length > 0) x.candidates = up.slice(0, MAX_ATTEMPTS);
-    else if (x.stale && (x.staleAllowed || x.staleOnError)) return serveStale(x);
+    else if (serveStale(x)) return 'respond';
     // Never nothing: what measures as down may yet answer.
     else x.candidates = lastResort ? [lastResort] : [];
   }
@@ -119,10 +119,11 @@ class Fetch implements OriginHandler, TeeOwner {
 
   onHead(status: number, received: FieldList): void {
     const x = this.#x;
-    if (x.staleOnError && x.stale && isOriginError(status) && !this.#isPurged(x, x.stale)) {
+    const mayStale = x.staleOnError && x.stale !== undefined && isOriginError(status) && !this.#isPurged(x, x.stale);
+    if (mayStale && serveStale(x)) {
       this.#headSeen = true;
       this.#tee?.abort();
-      this.#engine.resume(x, 'fetch', serveStale(x));
+      this.#engine.resume(x, 'fetch', 'respond');
       return;
     }
     this.#answer(status, received);
@@ -184,14 +185,15 @@ class Fetch implements OriginHandler, TeeOwner {
       }
       return 'choose';
     }
-    if (x.stale && (x.staleAllowed || x.staleOnError)) return serveStale(x);
+    if (serveStale(x)) return 'respond';
     x.failure = failure(cause.code, cause.detail);
     return 'refuse';
   }
 }
 
-function serveStale(x: Exchange): 'respond' {
-  x.entry = x.stale;
+/** Whether there is something stale that may be answered with; then it is. */
+function serveStale(x: Exchange): boolean {
+  if (!x.stale || !(x.staleAllowed || x.staleOnError) || !useEntry(x, x.stale)) return false;
   x.outcome = 'stale';
-  return 'respond';
+  return true;
 }

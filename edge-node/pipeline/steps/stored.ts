@@ -1,5 +1,6 @@
 // Answers from the cache: the whole, 304 to a condition that says that the client has it, or the parts that it asks for (RFC
 // 9110 section 13.2.2, steps 3 to 5).
+import type { OpenBody } from '../../decide/cache/body-source.ts';
 import { cacheStatus, type ForwardReason, forwardReason } from '../../decide/cache/cache-status.ts';
 import type { CacheEntry } from '../../decide/cache/entry.ts';
 import { ageMs } from '../../decide/cache/freshness.ts';
@@ -10,15 +11,18 @@ import {
   storedFieldsOf,
   unchangedAnswer,
   wholeAnswer,
+  wholeFields,
 } from '../../decide/cache/prepared.ts';
 import { contentRange, decideRange, type Part, partHeads } from '../../decide/cache/ranges.ts';
 import { isUnchanged } from '../../decide/cache/validation.ts';
-import { combinedField, field, withoutFields } from '../../decide/fields.ts';
+import { combinedField, type FieldList, field, withoutFields } from '../../decide/fields.ts';
 import type { Ports } from '../../ports.ts';
-import { type Exchange, finish } from '../exchange.ts';
+import { type Exchange, finish, required } from '../exchange.ts';
+import { sendBody } from '../stored-body.ts';
 
 /** Whose fields a part states anew. */
 const OF_THE_WHOLE: ReadonlySet<string> = new Set(['content-length', 'content-range']);
+const NO_BODY = Buffer.alloc(0);
 const OF_ONE_PART: ReadonlySet<string> = new Set([...OF_THE_WHOLE, 'content-type']);
 
 export function respondFromCache(x: Exchange, ports: Ports, entry: CacheEntry): void {
@@ -30,6 +34,10 @@ export function respondFromCache(x: Exchange, ports: Ports, entry: CacheEntry): 
       ? preparation(entry, age, ttl, ports.cacheName)
       : new Preparation(head, Math.floor(age / 1000), Math.floor(ttl / 1000), statusOf(x, ports, ttl), false);
   x.cacheStatus = ready.cacheStatus;
+  if (entry.source !== undefined) {
+    respondFromDisk(x, ports, ready, entry.source.length);
+    return;
+  }
   const asked = x.requestClass;
   if (head.status === 200 && asked?.kind === 'lookup') {
     if (asked.conditions !== undefined && isUnchanged(asked.conditions, head)) {
@@ -41,6 +49,45 @@ export function respondFromCache(x: Exchange, ports: Ports, entry: CacheEntry): 
   }
   ready.whole ??= wholeAnswer(ready, entry.body);
   send(x, ports, ready.whole);
+}
+
+/**
+ * From a body that is not in memory, `length` long and open. Nothing of it is kept for others. Several parts at once are not to be
+ * had: the whole is a right answer to that, too (RFC 9110 section 14.2).
+ */
+function respondFromDisk(x: Exchange, ports: Ports, ready: Preparation, length: number): void {
+  const { method, fields } = x.request;
+  const { head } = ready;
+  const body = required(x.openBody, 'open body');
+  const asked = head.status === 200 && x.requestClass?.kind === 'lookup' ? x.requestClass : undefined;
+  const range = asked?.range ? decideRange(fields, head, length) : undefined;
+  const part = range?.kind === 'parts' && range.parts.length === 1 ? range.parts[0] : undefined;
+  if (asked?.conditions !== undefined && isUnchanged(asked.conditions, head)) {
+    body.close();
+    send(x, ports, unchangedAnswer(ready));
+  } else if (range?.kind === 'unsatisfiable') {
+    body.close();
+    send(x, ports, unsatisfiable(ready, length));
+  } else if (method === 'HEAD') {
+    body.close();
+    send(x, ports, new PreparedAnswer(head.status, wholeFields(ready), NO_BODY, length, false));
+  } else if (part !== undefined) {
+    sendFromDisk(x, ports, body, 206, partFields(ready, part, length), part);
+  } else sendFromDisk(x, ports, body, head.status, wholeFields(ready), { from: 0, to: length });
+}
+
+function sendFromDisk(
+  x: Exchange,
+  ports: Ports,
+  body: OpenBody,
+  status: number,
+  fields: FieldList,
+  { from, to }: Part,
+): void {
+  x.client.begin(status, fields, to - from);
+  x.responded = true;
+  x.status = status;
+  sendBody(x, ports, body, from, to);
 }
 
 /** Cache-Status of what is served from the cache otherwise than as a hit. */
@@ -95,10 +142,15 @@ function respondInParts(x: Exchange, ports: Ports, ready: Preparation, body: Buf
 }
 
 function partAnswer(ready: Preparation, body: Buffer, part: Part): PreparedAnswer {
-  const fields = partialFields(ready, OF_THE_WHOLE);
-  fields.push('content-range', contentRange(part, body.length));
   const slice = body.subarray(part.from, part.to);
-  return new PreparedAnswer(206, fields, slice, slice.length, ready.kept);
+  return new PreparedAnswer(206, partFields(ready, part, body.length), slice, slice.length, ready.kept);
+}
+
+/** `length`: of the whole. */
+function partFields(ready: Preparation, part: Part, length: number): FieldList {
+  const fields = partialFields(ready, OF_THE_WHOLE);
+  fields.push('content-range', contentRange(part, length));
+  return fields;
 }
 
 /** RFC 9110 section 15.5.17. */

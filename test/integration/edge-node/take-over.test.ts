@@ -141,3 +141,37 @@ test('a new process that cannot start changes nothing, and whoever asked is told
   }
   kept.destroy();
 });
+
+test('a cache on disk is the new process\u2019s when the old one has ended, and nobody waits for that', async (t) => {
+  const pids: number[] = [];
+  t.after(() => {
+    for (const pid of pids) if (isAlive(pid)) process.kill(pid, 'SIGKILL');
+  });
+  const cacheDir = path.join(tempFolder(t), 'cache');
+  const options = ['--cache-dir', cacheDir, '--cache-disk-bytes', '64MiB'];
+  const edge = await run(t, ...options);
+  const objects = async () => {
+    const text = await (await fetch(`http://127.0.0.1:${edge.adminPort}/metrics`)).text();
+    return /^meridian_disk_cache_objects (\d+)$/m.exec(text)?.[1];
+  };
+  const client = await RawClient.connect(edge.port);
+  await client.ask(request('GET', '/kept'));
+  await until('it is on disk', async () => (await objects()) === '1');
+  client.send(request('GET', '/slow/disk'));
+  await until('the request is at the origin', () => slow.length === 1);
+  const { code, stdout, stderr } = await edge.takeOver(...options);
+  assert.equal(code, 0, stderr + edge.process.output.stderr);
+  pids.push(Number(/process (\d+) now/.exec(stdout)?.[1]));
+  // The old one is still answering, and has the folder.
+  assert.equal(await objects(), undefined);
+  const next = await RawClient.connect(edge.port);
+  assert.equal((await next.ask(request('GET', '/kept'))).body, 'answer');
+  slow.shift()?.();
+  assert.equal((await client.response()).body, 'slow answer');
+  await until('the disk cache is open, and empty', async () => (await objects()) === '0');
+  assert.equal((await next.ask(request('GET', '/kept?new'))).body, 'answer');
+  await until('the new process stores there', async () => (await objects()) === '1');
+  next.destroy();
+  for (const pid of pids) process.kill(pid, 'SIGTERM');
+  assert.equal(await edge.process.ended, 0);
+});

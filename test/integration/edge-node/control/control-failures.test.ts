@@ -187,3 +187,16 @@ test('addresses that are none are refused at the start', () => {
     assert.throws(() => new ControlStream(options, {} as never), /is not the address of a control plane/, address);
   }
 });
+
+test('an edge that knows from disk where it stood says so, and misses nothing that came since', async (t) => {
+  const [plane] = await planes(t);
+  assert.ok(plane);
+  const edge = await startEdge(t, [plane], undefined, at(9));
+  const control = await plane.accept();
+  assert.deepEqual((await control.take('hello')).purgePosition, at(9));
+  control.send(purges([10, 11]));
+  assert.deepEqual((await control.take('purgeAck')).position, at(11));
+  // No reset: what it has on disk is still good.
+  assert.deepEqual(edge.barrier, [10, 11]);
+  assert.deepEqual(edge.stands, [at(11)]);
+});

@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import type { StepFunction } from '../../../../edge-node/pipeline/run.ts';
 import { STEPS } from '../../../../edge-node/pipeline/steps/index.ts';
 import { type Step, TABLE } from '../../../../edge-node/pipeline/table.ts';
+import { FakeDisk } from '../../../support/fake-disk.ts';
 import { pipelineTest, World } from '../../../support/pipeline.ts';
 
 const ALL = ['london', 'paris', 'sydney'];
@@ -23,6 +24,14 @@ function tunnelled(world: World): void {
   call.end();
 }
 
+function storedOnDisk(world: World): FakeDisk {
+  const disk = new FakeDisk(world.cache);
+  world.store();
+  disk.take(world.cache, 'http://demo.example/');
+  world.request();
+  return disk;
+}
+
 /** For each transition a request that takes it. */
 const TAKEN_BY: Readonly<Record<string, (world: World) => void>> = {
   'admit -> route': (world) => void world.request({ host: 'other.example' }),
@@ -34,6 +43,8 @@ const TAKEN_BY: Readonly<Record<string, (world: World) => void>> = {
     world.request();
   },
   'lookUp -> choose': (world) => world.store(),
+  'lookUp -> wait': (world) => void storedOnDisk(world).answer(),
+  'lookUp -> lookUp': (world) => void storedOnDisk(world).answer(),
   'lookUp -> refuse': (world) => void world.request({ fields: ['cache-control', 'only-if-cached'] }),
   'choose -> fetch': (world) => world.store(),
   'choose -> respond': (world) => {

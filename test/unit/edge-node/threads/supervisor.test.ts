@@ -214,6 +214,21 @@ test('one that dies in the commit does not hold it up, and one that starts meanw
   assert.equal(committed.state, 'done');
 });
 
+test('a disk tier is told to all, and to a newcomer before it listens', async () => {
+  const story = await running();
+  const control = new SharedArrayBuffer(0);
+  const identity = { hashKey: { k0: 0, k1: 0 }, boot: 1, barrierBase: 0, barrierKnown: 0 };
+  const limits = { maxBytes: 1, segmentBytes: 1, maxObjects: 1, maxQueueBytes: 1, maxVariants: 1 };
+  const sizes = { threads: 3, segments: 1, buckets: 1, ghosts: 1, files: [] };
+  const memory = { control, counts: control, index: control };
+  story.supervisor.useDisk({ kind: 'disk', handles: { folder: '/', limits, identity, ...sizes, ...memory } });
+  assert.deepEqual([story.at(1).told, story.at(2).told], [['disk'], ['disk']]);
+  story.at(1).events.onExit('died');
+  story.clock.advance(0);
+  story.say({ kind: 'started' }, 1);
+  assert.deepEqual(story.at(1).told, ['disk', 'prepare 1', 'commit 1', 'listen']);
+});
+
 test('one that does not answer is ended, and the rest goes on', async () => {
   const story = await running();
   const prepared = watch(story.supervisor.prepare(generation(2)));

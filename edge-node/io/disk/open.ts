@@ -1,0 +1,152 @@
+// Opens the disk tier for a process: the folder, the main thread's part, and the purges that were known when it was closed.
+import type { Clock, Timer } from '../../../infra/runtime/clock.ts';
+import type { Log } from '../../../infra/runtime/log.ts';
+import type { Metrics } from '../../../infra/runtime/metrics.ts';
+import type { Purge, PurgePosition } from '../../../proto/gen/meridian/v1/purge.ts';
+import type { RaisableBarrier } from '../../decide/barrier.ts';
+import { openDiskFolder } from './disk-folder.ts';
+import type { DiskHandles, DiskLimits } from './disk-memory.ts';
+import { type DiskStats, DiskStore } from './disk-store.ts';
+import { type DiskFiles, nodeFiles } from './files.ts';
+import { FolderInUseError } from './folder-lock.ts';
+import { Janitor } from './janitor.ts';
+
+export interface DiskTierOptions {
+  readonly folder: string;
+  readonly limits: Partial<DiskLimits> & Pick<DiskLimits, 'maxBytes'>;
+  readonly threads: number;
+  /** Begin with nothing; the barrier is not new, but stands at this number. */
+  readonly emptyAt?: number;
+  readonly files?: DiskFiles;
+  readonly lock?: (folder: string) => () => void;
+}
+
+export interface DiskTierPorts {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** New, and empty, unless `emptyAt` says otherwise: it is raised to where the folder says. */
+  readonly barrier: RaisableBarrier;
+}
+
+/** The main thread's hold on the disk tier. */
+export interface DiskTier {
+  /** For a DiskStore on each other thread. */
+  readonly handles: DiskHandles;
+  /** Of the main thread, thread 0. */
+  readonly store: DiskStore;
+  /** Up to which all purges are in the folder: what the edge tells the control plane when it starts. */
+  readonly position: PurgePosition | undefined;
+  /** Writes down what raises the barrier; `raise` does so before it is written. */
+  journal(raise: Pick<RaisableBarrier, 'apply' | 'reset'>): PurgeRecorder;
+  /** Whether nothing is to be looked up for now: until it is known, or cannot be known, what was purged meanwhile. */
+  hold(held: boolean): void;
+  /** To be called for a worker thread that is dead. */
+  recover(thread: number): void;
+  /** Makes room now instead of soon. */
+  tidy(): Promise<void>;
+  /** When no other thread uses it any more. */
+  close(): Promise<void>;
+}
+
+export interface PurgeRecorder extends Pick<RaisableBarrier, 'apply' | 'reset'> {
+  stand(position: PurgePosition | undefined): void;
+}
+
+/** How often it is looked whether there is room, milliseconds. */
+const TIDY_MS = 50;
+const HELD_MS = 20;
+const UP = 'meridian_disk_cache_up';
+const UP_HELP = 'Whether the disk tier works: 0 after the disk has failed.';
+
+/** Rejects when the folder cannot be used; with a FolderInUseError when another process has it. */
+export async function openDiskTier(options: DiskTierOptions, ports: DiskTierPorts): Promise<DiskTier> {
+  const { files = nodeFiles } = options;
+  const { barrier, clock, log } = ports;
+  const { journal, handles, close } = await openDiskFolder({
+    ...options,
+    log,
+    journalFailed: (error) => store.fail(error),
+  });
+  const store: DiskStore = new DiskStore(handles, 0, { files, log, crowded: () => void janitor.run() });
+  const janitor = new Janitor(handles, store, files, () => store.appender.kick());
+  journal.replay(barrier);
+  const timer = clock.every(TIDY_MS, () => void janitor.run());
+  return {
+    handles,
+    store,
+    position: journal.position,
+    journal: (raise) => ({
+      apply: (purge: Purge) => {
+        raise.apply(purge);
+        journal.apply(purge);
+      },
+      reset: () => {
+        raise.reset();
+        journal.reset();
+      },
+      stand: (position) => journal.stand(position),
+    }),
+    hold: (held) => store.index.hold(held),
+    recover: (thread) => {
+      if (store.index.recover(thread)) store.fail(new Error(`thread ${thread} died in the middle of a change`));
+    },
+    tidy: () => janitor.run(),
+    close: async () => {
+      timer.cancel();
+      await store.close();
+      await janitor.close();
+      await store.idle();
+      await close();
+    },
+  };
+}
+
+/**
+ * As {@link openDiskTier}, with metrics. A disk that does not work costs only the tier: it is said in the log, and there is none.
+ * Rejects when another process has the folder, or the limits make no sense.
+ */
+export async function startDiskTier(
+  options: DiskTierOptions,
+  ports: DiskTierPorts & { readonly metrics: Metrics },
+): Promise<DiskTier | undefined> {
+  try {
+    const tier = await openDiskTier(options, ports);
+    diskMetrics(ports.metrics, () => tier.store.stats());
+    return tier;
+  } catch (error) {
+    if (error instanceof FolderInUseError || error instanceof RangeError) throw error;
+    const { folder } = options;
+    ports.log.error({ folder, err: error }, 'the disk cache cannot be opened and is off until the next start');
+    ports.metrics.gauge(UP, UP_HELP, () => 0);
+    return undefined;
+  }
+}
+
+/** Holds the tier's answers back until the edge has heard of the purges that it missed, or no control plane answers. */
+export function holdUntil(tier: DiskTier, clock: Clock, ready: () => boolean): Timer {
+  tier.hold(true);
+  const timer = clock.every(HELD_MS, () => {
+    if (!ready()) return;
+    tier.hold(false);
+    timer.cancel();
+  });
+  return timer;
+}
+
+/** Tells of the disk tier in the metrics. */
+export function diskMetrics(metrics: Metrics, stats: () => DiskStats): void {
+  const gauge = (name: string, help: string, member: keyof DiskStats): void =>
+    metrics.gauge(`meridian_disk_cache_${name}`, help, () => stats()[member]);
+  metrics.gauge(UP, UP_HELP, () => stats().on);
+  gauge('objects', 'Responses stored on disk.', 'objects');
+  gauge('bytes', 'Bytes on disk that they take.', 'bytes');
+  gauge('queued_bytes', 'Bytes of the main thread that wait to be written.', 'queuedBytes');
+  gauge('hits', 'Look-ups that found something on disk.', 'hits');
+  gauge('misses', 'Look-ups that did not.', 'misses');
+  gauge('writes', 'Responses written to disk.', 'writes');
+  gauge('written_bytes', 'Bytes written to disk.', 'writtenBytes');
+  gauge('dropped', 'Responses not written because the disk did not keep up.', 'dropped');
+  gauge('evictions', 'Responses thrown off the disk for space.', 'evictions');
+  gauge('moved', 'Responses that were kept in place of others because they were used.', 'moved');
+  gauge('damaged', 'Responses that were not read as they were written, and not served.', 'damaged');
+}
