@@ -21,6 +21,7 @@ import type { ExchangeEnd, Ports } from '../../edge-node/ports.ts';
 import { systemClock } from '../../infra/runtime/clock.ts';
 import { silentLog } from '../../infra/runtime/log.ts';
 import { seededRandom } from '../../infra/runtime/random.ts';
+import type { OriginTimeouts } from '../../proto/gen/meridian/v1/resources.ts';
 import { poolOf, snapshotOf } from './snapshots.ts';
 
 export interface Received {
@@ -71,12 +72,17 @@ export interface TestEdge {
   readonly refused: string[];
 }
 
-/** `origins`: addresses by name. */
+/** Of origins, so long that only what a test is about ends an exchange, however busy the machine. */
+const PATIENT: OriginTimeouts = { connectMs: 30_000, headMs: 30_000, bodyMs: 30_000 };
+
+/** `origins`: addresses by name. `timeouts`: of them, where they are what a test is about. */
 export async function startEdge(
   origins: Readonly<Record<string, string>>,
   limits: Partial<Http1Limits> = {},
+  timeouts: Partial<OriginTimeouts> = {},
 ): Promise<TestEdge> {
-  const snapshot = compileSnapshot({ ...snapshotOf(1), pools: [poolOf(origins)] }, 'edge-1');
+  const pool = { ...poolOf(origins), timeouts: { ...PATIENT, ...timeouts } };
+  const snapshot = compileSnapshot({ ...snapshotOf(1), pools: [pool] }, 'edge-1');
   const lookup = guardedLookup();
   const client = new OriginClient({
     clock: systemClock,
