@@ -76,6 +76,8 @@ export interface EdgeOptions {
   readonly diskCache?: { readonly folder: string; readonly maxBytes: number };
   /** A file's path, "-" for standard output, or "off". */
   readonly accessLog: string;
+  /** Of the exchanges, the share that is logged, 0..1; those that the edge or an origin failed are in any case. Default: 1. */
+  readonly accessLogSample?: number;
   /** Serve this and nothing else, without a control plane. */
   readonly snapshot?: Snapshot;
   /** What an edge that hands its ports over to this one has left in the environment ({@link INHERITED}). */
@@ -146,7 +148,8 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
       random,
       log,
       spawn: (thread, events) => {
-        const setup = { thread, workers, edge: name, accessLog: options.accessLog, ...memory };
+        const { accessLog, accessLogSample = 1 } = options;
+        const setup = { thread, workers, edge: name, accessLog, accessLogSample, ...memory };
         return spawnWorker(options.worker ?? WORKER, setup, events);
       },
       onDied(thread) {

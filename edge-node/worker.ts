@@ -12,6 +12,7 @@ import { compileSnapshot } from './decide/compile.ts';
 import { OriginOrder } from './decide/order.ts';
 import { AccessLog } from './io/access-log.ts';
 import { accessRecord } from './io/access-record.ts';
+import { sampled } from './io/access-sample.ts';
 import { openCertificates } from './io/certificates.ts';
 import type { DiskHandles } from './io/disk/disk-memory.ts';
 import { DiskStore } from './io/disk/disk-store.ts';
@@ -123,7 +124,12 @@ const ports: Ports & { cache: Ports['cache'] } = {
   ledger: new CountingLedger(
     metrics,
     clock,
-    logged && ((x, bytes, ms) => logged.log(accessRecord(x, bytes, ms, clock.now()))),
+    logged &&
+      sampled(
+        (x, bytes, ms, share) => logged.log(accessRecord(x, bytes, ms, clock.now(), share)),
+        setup.accessLogSample,
+        random,
+      ),
   ),
 };
 const engine = createEngine(ports, STEPS);
@@ -262,7 +268,7 @@ async function openAccessLog(): Promise<AccessLog | undefined> {
   const { accessLog: where } = setup;
   if (where === 'off') return undefined;
   const destination = where === '-' ? 1 : where;
-  return AccessLog.open({ edge, destination, sample: 1 }, { clock, random, log, metrics });
+  return AccessLog.open({ edge, destination }, { clock, log, metrics });
 }
 
 function fail(error: unknown): void {

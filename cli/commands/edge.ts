@@ -3,13 +3,23 @@ import path from 'node:path';
 import { createLog } from '../../infra/runtime/log.ts';
 import { loadConfig } from '../config/load.ts';
 import { describeProblems } from './apply.ts';
-import { type Arguments, type Command, EXIT, Failure, type Io, UsageError } from './command.ts';
+import { type Arguments, type Command, EXIT, Failure, type Io, type Option, UsageError } from './command.ts';
 import { makeFolder } from './control-plane.ts';
 import { LOG_LEVELS, LOG_OPTION, serve } from './serve.ts';
 import { tlsFilesWithPair, tlsOptions } from './tls.ts';
-import { choiceOption, countOption, endpoint, given, noMore, sizeOption } from './values.ts';
+import { choiceOption, countOption, endpoint, given, noMore, shareOption, sizeOption } from './values.ts';
 
 const CONNECTIONS = { min: 1, max: 10_000_000 };
+
+export const SAMPLE_OPTION: Option = {
+  type: 'string',
+  value: 'SHARE',
+  default: '1',
+  env: 'MERIDIAN_ACCESS_LOG_SAMPLE',
+  doc:
+    'Log this share of the requests, drawn at random: from 0 to 1, or such as 1/100. Those that an edge or an origin failed ' +
+    'are always logged. Lines that were drawn say of which share ("sample").',
+};
 
 export const command: Command = {
   name: 'edge',
@@ -131,6 +141,7 @@ export const command: Command = {
       env: 'MERIDIAN_ACCESS_LOG',
       doc: 'Where each request is logged as a line of JSON; "-" is standard output.',
     },
+    'access-log-sample': SAMPLE_OPTION,
     'take-over': {
       type: 'boolean',
       doc:
@@ -181,6 +192,7 @@ export const command: Command = {
     const maxClientConnections = countOption(args, 'max-client-connections', CONNECTIONS);
     const cacheDir = args.text('cache-dir');
     const diskBytes = sizeOption(args, 'cache-disk-bytes');
+    const accessLogSample = shareOption(args, 'access-log-sample');
     const geoFiles = [...args.list('geo-db')];
     const dataDir = args.text('data') ?? path.join('.meridian', `edge-${path.basename(name)}`);
     const config = file === undefined ? undefined : await loadConfig([file], { complete: true, stdin: io.stdin });
@@ -215,6 +227,7 @@ export const command: Command = {
         tied: io.process.send && 'it was started by another process, which would start it again (meridian up)',
         ...(cacheDir !== undefined && { diskCache: { folder: cacheDir, maxBytes: diskBytes } }),
         accessLog: given(args, 'access-log'),
+        accessLogSample,
         ...(config && { snapshot: { version: { epoch: 0, revision: 0 }, ...config.resources, drained: [] } }),
         log,
         clock: io.clock,

@@ -14,7 +14,8 @@ import { describeStack } from '../stack/report.ts';
 import { StartFailure, Supervisor } from '../stack/supervisor.ts';
 import { CLIENT_OPTIONS } from './client.ts';
 import { type Arguments, type Command, EXIT, Failure, type Io, UsageError } from './command.ts';
-import { choiceOption, durationOption, given, noMore } from './values.ts';
+import { SAMPLE_OPTION } from './edge.ts';
+import { choiceOption, durationOption, given, noMore, shareOption } from './values.ts';
 
 const START_MS = 30_000;
 const STOP_MS = 5000;
@@ -48,6 +49,7 @@ export const command: Command = {
       value: 'PORT',
       doc: `Put everything on ports from here on (${PORT_BASE.min} to ${PORT_BASE.max}), for a second stack or where the usual ports are in use.`,
     },
+    'access-log-sample': SAMPLE_OPTION,
     'restart-after': {
       type: 'string',
       value: 'DURATION',
@@ -64,7 +66,14 @@ export const command: Command = {
   async run(args, io) {
     noMore(args.positionals);
     const directory = given(args, 'data');
-    const options = { layout: layOut(portBase(args)), directory, tls: args.flag('tls'), store: storeOf(args) };
+    shareOption(args, 'access-log-sample');
+    const options = {
+      layout: layOut(portBase(args)),
+      directory,
+      tls: args.flag('tls'),
+      store: storeOf(args),
+      accessLogSample: given(args, 'access-log-sample'),
+    };
     const restartAfterMs = restartAfter(args);
     if (options.store.kind === 'own-etcd' && !onPath('etcd', io.env.PATH)) {
       throw new Failure(

@@ -58,6 +58,16 @@ export function sizeOption(args: Arguments, name: string): number {
   return bytes;
 }
 
+/** 0..1, written as a decimal or as 1/N. */
+export function shareOption(args: Arguments, name: string): number {
+  const text = given(args, name);
+  const [, parts] = /^1\/(\d{1,15})$/.exec(text) ?? [];
+  const share =
+    parts !== undefined ? 1 / Number(parts) : /^[01](?:\.\d{1,15})?$/.test(text) ? Number(text) : Number.NaN;
+  if (!(share <= 1)) throw refuse(args, name, 'a share from 0 to 1, such as 0.01 or 1/100', text);
+  return share;
+}
+
 export function choiceOption<T extends string>(args: Arguments, name: string, choices: readonly T[]): T {
   const text = given(args, name);
   const choice = choices.find((candidate) => candidate === text);

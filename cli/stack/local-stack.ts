@@ -23,6 +23,8 @@ export interface StackOptions {
   readonly directory: string;
   /** Certificates at both ends of every connection to the control plane. */
   readonly tls: boolean;
+  /** Of the requests, the share that edges log, as `meridian edge` reads it. */
+  readonly accessLogSample: string;
   readonly store: { readonly kind: 'embedded' | 'own-etcd' } | { readonly kind: 'etcd'; readonly endpoint: string };
 }
 
@@ -86,7 +88,7 @@ export async function startStack(options: StackOptions, supervisor: Supervisor, 
         ...['edge', '--name', name, '--listen', `${HOST}:${port}`, '--admin-listen', `${HOST}:${adminPort}`],
         ...['--control', `${HOST}:${control.edgePort}`, '--data', folder('edges', name)],
         // A demonstration: several edges on one machine.
-        ...['--threads', '1'],
+        ...['--threads', '1', '--access-log-sample', options.accessLogSample],
         ...tlsFlags(options, `edge-${name}`),
       ),
     ),

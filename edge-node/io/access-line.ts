@@ -20,6 +20,8 @@ export interface AccessRecord {
   readonly userAgent: string | undefined;
   readonly referer: string | undefined;
   readonly version: number | undefined;
+  /** Of the exchanges from which it was drawn, above 0; undefined: it was not drawn, and stands for itself. */
+  readonly share: number | undefined;
 }
 
 const MAX_TEXT = 512;
@@ -77,7 +79,7 @@ export class AccessLines {
 
   /** With its line end. */
   line(record: AccessRecord): string {
-    const { version } = record;
+    const { version, share } = record;
     let text = `${this.#start}${this.#time(record.time)}"`;
     text += this.#client.json(record.client) + this.#method.json(record.method) + this.#host.json(record.host);
     text += `,"target":${quote(record.target, MAX_TARGET)},"status":${record.status},"bytes":${record.bytes}`;
@@ -85,7 +87,8 @@ export class AccessLines {
     text += this.#outcome.json(record.outcome) + this.#site.json(record.site) + this.#origin.json(record.origin);
     text += this.#failure.json(record.failure) + this.#userAgent.json(record.userAgent);
     text += this.#referer.json(record.referer);
-    return version === undefined ? `${text}}\n` : `${text},"version":${version}}\n`;
+    if (version !== undefined) text += `,"version":${version}`;
+    return share === undefined ? `${text}}\n` : `${text},"sample":${share}}\n`;
   }
 
   /** ISO 8601, UTC. */

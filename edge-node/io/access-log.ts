@@ -9,7 +9,7 @@
 //   target       path and query                           user_agent   User-Agent of the request
 //   status       status of the answer                     referer      Referer of the request
 //   bytes        bytes of the body sent                   version      revision of the snapshot that served
-//   duration_ms  request's arrival to answer's end
+//   duration_ms  request's arrival to answer's end          sample       share of which it was drawn, if it was (access-sample.ts)
 //
 // Absent values are left out. Long texts are cut. Whatever the destination does (a full disk, a reader that went away or
 // stands still), requests go on: what does not fit the buffers is dropped and counted, and the failure is logged once a
@@ -24,20 +24,16 @@ import pino from 'pino';
 import type { Clock, Timer } from '../../infra/runtime/clock.ts';
 import type { Log } from '../../infra/runtime/log.ts';
 import type { Counter, Metrics } from '../../infra/runtime/metrics.ts';
-import type { Random } from '../../infra/runtime/random.ts';
 import { AccessLines, type AccessRecord } from './access-line.ts';
 
 export interface AccessLogOptions {
   readonly edge: string;
   /** A file's path, or a file descriptor (1: standard output). */
   readonly destination: string | number;
-  /** Share of exchanges that are logged, 0..1. */
-  readonly sample: number;
 }
 
 export interface AccessLogPorts {
   readonly clock: Clock;
-  readonly random: Random;
   readonly log: Log;
   readonly metrics: Metrics;
 }
@@ -116,8 +112,6 @@ export class AccessLog {
 
   /** Takes one exchange. Never throws and never waits. */
   log(record: AccessRecord): void {
-    const { sample } = this.#options;
-    if (sample < 1 && this.#ports.random.next() >= sample) return;
     if (this.#broken || this.#closed || this.#records.length >= MAX_RECORDS) {
       this.#dropped.add();
       return;

@@ -3,8 +3,14 @@ import { field } from '../decide/fields.ts';
 import type { Settled } from '../ports.ts';
 import type { AccessRecord } from './access-line.ts';
 
-/** `now`: Unix milliseconds; `durationMs`: from the request's arrival to the answer's end. */
-export function accessRecord(exchange: Settled, bytes: number, durationMs: number, now: number): AccessRecord {
+/** `now`: Unix milliseconds; `durationMs`: from the request's arrival to the answer's end; `share`: as in AccessRecord. */
+export function accessRecord(
+  exchange: Settled,
+  bytes: number,
+  durationMs: number,
+  now: number,
+  share?: number,
+): AccessRecord {
   const { request, admitted } = exchange;
   return {
     time: now - durationMs,
@@ -23,5 +29,6 @@ export function accessRecord(exchange: Settled, bytes: number, durationMs: numbe
     userAgent: field(request.fields, 'user-agent'),
     referer: field(request.fields, 'referer'),
     version: exchange.serving?.snapshot.version.revision,
+    share,
   };
 }

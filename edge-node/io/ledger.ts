@@ -9,8 +9,8 @@ import type { CacheOutcome, ExchangeEnd, Ledger, Settled } from '../ports.ts';
 
 const OUTCOMES: readonly CacheOutcome[] = ['hit', 'stale', 'revalidated', 'miss', 'bypass', 'none'];
 
-/** Receives each exchange when it is over; must return at once. */
-export type AccessSink = (exchange: Settled, bytes: number, durationMs: number) => void;
+/** Receives each exchange when it is over; must return at once. `share`: that it stands for, if it was drawn from others. */
+export type AccessSink = (exchange: Settled, bytes: number, durationMs: number, share?: number) => void;
 
 export class CountingLedger implements Ledger {
   readonly #clock: Clock;

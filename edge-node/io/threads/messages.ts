@@ -36,6 +36,8 @@ export interface WorkerSetup {
   readonly connections: SharedConnectionsHandles;
   /** A file's path, "-" for standard output, or "off". */
   readonly accessLog: string;
+  /** Of the exchanges, the share that is logged, 0..1. */
+  readonly accessLogSample: number;
 }
 
 /** A snapshot on its way to all workers. */

@@ -3,7 +3,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseArguments } from '../../../cli/commands/arguments.ts';
 import { type Option, UsageError } from '../../../cli/commands/command.ts';
-import { choiceOption, durationOption, endpoint, given, sizeOption } from '../../../cli/commands/values.ts';
+import {
+  choiceOption,
+  durationOption,
+  endpoint,
+  given,
+  shareOption,
+  sizeOption,
+} from '../../../cli/commands/values.ts';
 import { formatDuration, parseDuration, parseSize } from '../../../cli/config/duration.ts';
 import { nearest } from '../../../cli/output/suggest.ts';
 import { bytes, span } from '../../../cli/output/views.ts';
@@ -57,6 +64,24 @@ test('a message names where the value came from', () => {
   assert.throws(() => given(parse([]), 'size'), /--size is missing/);
   assert.throws(() => choiceOption(parse([]), 'name', ['a', 'b']), /--name: expected one of a, b, found "x"/);
   assert.throws(() => durationOption(parse(['--name', '2']), 'name'), UsageError);
+});
+
+test('a share is a part of one, as a decimal or as one in so many', () => {
+  const shareOf = (text: string) => shareOption(parse([`--name=${text}`]), 'name');
+  for (const [text, share] of [
+    ['0', 0],
+    ['1', 1],
+    ['0.25', 0.25],
+    ['1.0', 1],
+    ['1/1', 1],
+    ['1/3', 1 / 3],
+    ['1/1000000', 1e-6],
+  ] as const) {
+    assert.equal(shareOf(text), share, text);
+  }
+  for (const bad of ['', '-1', '2', '1.5', '1%', '.5', '1e-3', '2/3', '1/0', '1/', '1/-2', 'NaN', ' 1']) {
+    assert.throws(() => shareOf(bad), /--name: expected a share from 0 to 1, such as 0\.01 or 1\/100/, bad);
+  }
 });
 
 test('an address is a host and a port, and 0 only where one listens', () => {

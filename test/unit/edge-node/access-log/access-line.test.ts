@@ -27,6 +27,7 @@ function expected(edge: string, record: AccessRecord): object {
     user_agent: cut(record.userAgent),
     referer: cut(record.referer),
     version: record.version,
+    sample: record.share,
   };
   return JSON.parse(JSON.stringify(line));
 }
@@ -68,6 +69,7 @@ function randomRecord(random: Random, seen: string[]): AccessRecord {
     userAgent: maybe(),
     referer: maybe(),
     version: random.next() < 0.5 ? below(random, 1e9) : undefined,
+    share: random.next() < 0.5 ? pick(random, [0.5, 1 / 3, 0.01, 1e-9]) : undefined,
   };
 }
 

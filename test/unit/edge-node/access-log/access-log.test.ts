@@ -20,7 +20,6 @@ import type { AccessRecord } from '../../../../edge-node/io/access-line.ts';
 import { AccessLog } from '../../../../edge-node/io/access-log.ts';
 import { type Log, silentLog } from '../../../../infra/runtime/log.ts';
 import { Metrics } from '../../../../infra/runtime/metrics.ts';
-import { seededRandom } from '../../../../infra/runtime/random.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
 import { until } from '../../../support/until.ts';
 
@@ -41,6 +40,7 @@ const RECORD: AccessRecord = {
   userAgent: 'curl/8.5.0',
   referer: undefined,
   version: 5,
+  share: undefined,
 };
 
 function place(t: TestContext): string {
@@ -49,15 +49,12 @@ function place(t: TestContext): string {
   return path.join(folder, 'access.log');
 }
 
-async function open(destination: string, sample = 1) {
+async function open(destination: string) {
   const clock = new FakeClock();
   const metrics = new Metrics();
   const complaints: string[] = [];
   const log: Log = { ...silentLog, error: (fields) => complaints.push(JSON.stringify(fields)) };
-  const access = await AccessLog.open(
-    { edge: 'edge-1', destination, sample },
-    { clock, random: seededRandom(1), log, metrics },
-  );
+  const access = await AccessLog.open({ edge: 'edge-1', destination }, { clock, log, metrics });
   const dropped = () => Number(/access_log_dropped_total (\d+)/.exec(metrics.render())?.[1]);
   return { access, clock, complaints, dropped };
 }
@@ -137,16 +134,6 @@ test('what is taken between two events beyond the limit is dropped and counted',
   assert.equal(dropped(), 7);
   await access.close();
   assert.equal(linesOf(file).length, 10_000);
-});
-
-test('with sampling, about the share that was asked for is logged', async (t) => {
-  const file = place(t);
-  const { access, dropped } = await open(file, 0.25);
-  for (let i = 0; i < 4_000; i += 1) access.log(RECORD);
-  await access.close();
-  const { length } = linesOf(file);
-  assert.ok(length > 900 && length < 1_100, `${length} of 4000`);
-  assert.equal(dropped(), 0);
 });
 
 test('after a rotation lines go to a new file, and none is lost', async (t) => {
