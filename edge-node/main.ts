@@ -28,6 +28,7 @@ import { Prober } from './io/prober.ts';
 import { SharedBarrier } from './io/shared/shared-barrier.ts';
 import { SharedConnections } from './io/shared/shared-connections.ts';
 import { SharedCounters } from './io/shared/shared-counters.ts';
+import { SharedPulse } from './io/shared/shared-pulse.ts';
 import { SharedStore } from './io/shared/shared-store.ts';
 import { SnapshotApplier } from './io/snapshot-applier.ts';
 import { SnapshotFile } from './io/snapshot-file.ts';
@@ -86,6 +87,8 @@ export interface EdgeOptions {
   readonly tied?: string | undefined;
   /** What runs in a worker thread, in place of worker.ts; for tests. */
   readonly worker?: URL;
+  /** JavaScript heap of each thread that serves, MiB; default: 1024. One that needs more ends, and is replaced. */
+  readonly threadHeapMib?: number;
   readonly log: Log;
   readonly clock: Clock;
   readonly random: Random;
@@ -139,6 +142,7 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
     const cache = new SharedStore(memory.store, 0, { localBytes: 0, patienceMs: PATIENCE_MS });
     const barrier = new SharedBarrier(memory.barrier);
     const connections = new SharedConnections(memory.connections, 0);
+    const pulse = new SharedPulse(memory.pulse);
     const doors = new Doors();
     let disk: DiskCache | undefined;
 
@@ -150,8 +154,9 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
       spawn: (thread, events) => {
         const { accessLog, accessLogSample = 1 } = options;
         const setup = { thread, workers, edge: name, accessLog, accessLogSample, ...memory };
-        return spawnWorker(options.worker ?? WORKER, setup, events);
+        return spawnWorker(options.worker ?? WORKER, setup, events, options.threadHeapMib);
       },
+      pulse: (thread) => pulse.read(thread),
       onDied(thread) {
         cache.recover(thread);
         disk?.recover(thread);

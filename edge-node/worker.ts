@@ -29,6 +29,7 @@ import { SharedBarrier } from './io/shared/shared-barrier.ts';
 import { SharedConnections } from './io/shared/shared-connections.ts';
 import { SharedCounters } from './io/shared/shared-counters.ts';
 import { SharedHealth } from './io/shared/shared-health.ts';
+import { SharedPulse } from './io/shared/shared-pulse.ts';
 import { SharedStore } from './io/shared/shared-store.ts';
 import { type ListenAddress, peerAddress } from './io/sockets.ts';
 import {
@@ -51,6 +52,8 @@ import type { Ports, Serving } from './ports.ts';
 
 /** Between two suspicions of one origin that are passed on, milliseconds. */
 const SUSPECT_GAP_MS = 100;
+/** Twice in the time after which the main thread looks (PULSE_MS). */
+const BEAT_MS = 500;
 
 if (isMainThread || parentPort === null) throw new Error('worker.ts is run by the main thread of an edge');
 const main = parentPort;
@@ -62,6 +65,7 @@ const log = relayedLog(say, clock, thread);
 const metrics = new Metrics(new SharedCounters(setup.counters, thread));
 const memory = new SharedStore(setup.store, thread, { localBytes: setup.localBytes });
 const connections = new SharedConnections(setup.connections, thread);
+const pulse = new SharedPulse(setup.pulse);
 const refusals = new Refusals({ metrics, log, clock });
 const geo = attachGeo([], { latitude: 0, longitude: 0 });
 
@@ -145,6 +149,7 @@ const secure: TlsListener[] = [];
 if (accessLog instanceof Error) fail(accessLog);
 else {
   main.on('message', (message: unknown) => handle(readToWorker(message)));
+  clock.every(BEAT_MS, () => pulse.beat(thread));
   say({ kind: 'started' });
 }
 

@@ -1,5 +1,5 @@
-// A worker thread of an edge that a test can watch, and make fail: it tells of each connection that it accepts, and ends when it is
-// told to. Tests run it in the place of edge-node/worker.ts, around which it is.
+// A worker thread of an edge that a test can watch, and make fail: it tells of each connection that it accepts, and ends or
+// hangs when it is told to. Tests run it in the place of edge-node/worker.ts, around which it is.
 import diagnostics from 'node:diagnostics_channel';
 import type { Socket } from 'node:net';
 import { workerData } from 'node:worker_threads';
@@ -16,8 +16,26 @@ export interface Accepted {
 
 /** To the worker. */
 export interface Fault {
-  readonly fault: 'throw' | 'exit';
+  readonly fault: 'throw' | 'exit' | 'hang' | 'memory';
   readonly of: number;
+}
+
+const FAULTS: Readonly<Record<Fault['fault'], () => void>> = {
+  exit: () => process.exit(7),
+  throw: () =>
+    setImmediate(() => {
+      throw new Error('a fault of the test');
+    }),
+  hang: () => {
+    for (;;);
+  },
+  memory: () => leak([]),
+};
+
+/** Keeps more and more, event after event. */
+function leak(kept: object[]): void {
+  for (let i = 0; i < 10_000; i += 1) kept.push({ number: i, list: [i, i, i] });
+  setImmediate(leak, kept);
 }
 
 if (typeof workerData === 'object' && workerData !== null && 'thread' in workerData) {
@@ -30,10 +48,7 @@ if (typeof workerData === 'object' && workerData !== null && 'thread' in workerD
   channel.onmessage = (event) => {
     const { of, fault } = (event as MessageEvent).data as Fault;
     if (of !== thread) return;
-    if (fault === 'exit') process.exit(7);
-    setImmediate(() => {
-      throw new Error('a fault of the test');
-    });
+    FAULTS[fault]();
   };
   await import('../../edge-node/worker.ts');
 }

@@ -7,10 +7,11 @@ import { allocateSharedStore } from '../shared/handles.ts';
 import { allocateSharedBarrier } from '../shared/shared-barrier.ts';
 import { allocateSharedConnections, type ConnectionLimits } from '../shared/shared-connections.ts';
 import { allocateSharedCounters } from '../shared/shared-counters.ts';
+import { allocateSharedPulse } from '../shared/shared-pulse.ts';
 import { canSharePorts } from './held-port.ts';
 import type { WorkerSetup } from './messages.ts';
 
-export type SharedMemory = Pick<WorkerSetup, 'store' | 'localBytes' | 'barrier' | 'counters' | 'connections'>;
+export type SharedMemory = Pick<WorkerSetup, 'store' | 'localBytes' | 'barrier' | 'counters' | 'connections' | 'pulse'>;
 
 export interface MemoryOptions {
   readonly workers: number;
@@ -35,6 +36,7 @@ export function allocateMemory({ workers, cacheBytes, connections }: MemoryOptio
     barrier: allocateSharedBarrier(randomKey()),
     counters: allocateSharedCounters(threads),
     connections: allocateSharedConnections(connections, threads, randomKey()),
+    pulse: allocateSharedPulse(threads),
   };
 }
 

@@ -4,17 +4,17 @@ import { readFromWorker, type WorkerSetup } from './messages.ts';
 import type { WorkerEvents, WorkerPort } from './supervisor.ts';
 
 /**
- * Of the JavaScript heap, MiB: what connections, requests in flight and remembered entries take as objects. Bodies, buffers and the
+ * Of the JavaScript heap, MiB, by default: what connections, requests in flight and remembered entries take as objects. Bodies, buffers and the
  * cache itself are not in it. A thread that needs more ends, and another takes its place.
  */
 const HEAP_MIB = 1024;
 
 /** Starts `module` in a thread, with `setup` as its `workerData`. */
-export function spawnWorker(module: URL, setup: WorkerSetup, events: WorkerEvents): WorkerPort {
+export function spawnWorker(module: URL, setup: WorkerSetup, events: WorkerEvents, heapMib = HEAP_MIB): WorkerPort {
   const worker = new Worker(module, {
     workerData: setup,
     name: `serve-${setup.thread}`,
-    resourceLimits: { maxOldGenerationSizeMb: HEAP_MIB },
+    resourceLimits: { maxOldGenerationSizeMb: heapMib },
   });
   let reason: string | undefined;
   worker.on('message', (message) => events.onMessage(readFromWorker(message)));

@@ -1,5 +1,5 @@
 // Keeps the workers of an edge: starts them, brings each snapshot to all of them or to none, starts another in the place of one
-// that dies, and ends them in order.
+// that dies, ends one that hangs, and ends all in order.
 //
 // A worker: loading ──started──▶ live ──stop──▶ stopping ──▶ gone
 //           any ──dies──▶ waiting ──▶ loading ...       at once the first time, then after a while that grows
@@ -33,6 +33,8 @@ export interface SupervisorPorts {
   readonly random: Random;
   readonly log: Log;
   spawn(thread: number, events: WorkerEvents): WorkerPort;
+  /** Another number whenever the event loop of that thread has turned since, looked at every {@link PULSE_MS}. */
+  pulse(thread: number): number;
   /** A worker died unasked: what it held is to be given back before another takes its number. */
   onDied(thread: number): void;
   /** What workers say beside the protocol of snapshots. */
@@ -46,11 +48,20 @@ interface Worker {
   readonly startedAt: number;
   /** Why it is about to end, if it said so. */
   reason: string | undefined;
+  /** As it was last seen, and how often in a row it was the same. */
+  pulse: number;
+  missed: number;
 }
 
 /** How long a worker may take to prepare, to commit and to listen, before it is taken to hang, milliseconds; and to load. */
 export const ANSWER_MS = 30_000;
 const LOAD_MS = 120_000;
+/**
+ * How often it is looked whether a live worker's event loop still turns, milliseconds; and how often in a row it may not have. They
+ * are counted rather than timed, since a process that was stopped as a whole has no thread that hangs.
+ */
+export const PULSE_MS = 1_000;
+export const MISSED_MAX = 10;
 /** After the grace of a stop, milliseconds. */
 const LAST_MS = 1_000;
 /** How long to wait for `closed`, milliseconds: a worker that hangs accepts nothing either. */
@@ -72,9 +83,11 @@ export class Supervisor {
   #current: Generation | undefined;
   #offered: Generation | undefined;
   #stopping: Promise<void> | undefined;
+  readonly #pulses: Timer;
 
   constructor(ports: SupervisorPorts) {
     this.#ports = ports;
+    this.#pulses = ports.clock.every(PULSE_MS, () => this.#feelPulses());
   }
 
   /** Starts workers 1 ..= `count`. Resolves when all have loaded; rejects, for good, when one cannot. */
@@ -142,6 +155,7 @@ export class Supervisor {
   }
 
   async #stop(graceMs: number): Promise<void> {
+    this.#pulses.cancel();
     for (const timer of this.#restarts.values()) timer.cancel();
     this.#restarts.clear();
     const gone = this.#round('gone', 'forget', undefined, graceMs + LAST_MS);
@@ -181,13 +195,34 @@ export class Supervisor {
     return round;
   }
 
+  #feelPulses(): void {
+    const { log, pulse } = this.#ports;
+    for (const worker of this.#live()) {
+      const { thread } = worker;
+      const seen = pulse(thread);
+      worker.missed = seen === worker.pulse ? worker.missed + 1 : 0;
+      worker.pulse = seen;
+      if (worker.missed !== MISSED_MAX) continue;
+      log.error({ thread, ms: MISSED_MAX * PULSE_MS }, 'a thread hangs; ending it');
+      worker.port.terminate();
+    }
+  }
+
   #spawn(thread: number): Worker {
-    const { clock, spawn } = this.#ports;
+    const { clock, spawn, pulse } = this.#ports;
     const port = spawn(thread, {
       onMessage: (message) => this.#receive(worker, message),
       onExit: (reason) => this.#exited(worker, reason),
     });
-    const worker: Worker = { thread, port, state: 'loading', startedAt: clock.monotonic(), reason: undefined };
+    const worker: Worker = {
+      thread,
+      port,
+      state: 'loading',
+      startedAt: clock.monotonic(),
+      reason: undefined,
+      pulse: pulse(thread),
+      missed: 0,
+    };
     this.#workers.set(thread, worker);
     return worker;
   }

@@ -1,6 +1,6 @@
 // An edge with real worker threads: what one of them knows, all of them know; and what becomes of one that dies.
 import assert from 'node:assert/strict';
-import { renameSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import type tls from 'node:tls';
@@ -109,6 +109,44 @@ test('a thread that dies takes its connections along, and nothing else; another 
   await node.apply(demo(2, { paris: other.address }));
   assert.equal((await ask(newcomer, '/new')).body, 'paris');
   assert.equal((await ask(kept, '/new')).body, 'paris');
+});
+
+test('a thread that runs out of memory, or hangs, is replaced, and its connections alone are lost', async (t) => {
+  // So that it is looked four times as often whether a thread hangs.
+  const clock: Clock = { ...systemClock, every: (ms, fn) => systemClock.every(ms / 4, fn) };
+  const node = await Node.start(t, demo(1, ORIGINS), { threadHeapMib: 64, clock });
+  const kept = await node.clientOf(2);
+  const { body } = await ask(kept, '/kept');
+  for (const [deaths, fault] of [
+    [1, 'memory'],
+    [2, 'hang'],
+  ] as const) {
+    const lost = await node.clientOf(1);
+    await ask(lost, '/kept');
+    node.fail(1, fault);
+    await lost.closed();
+    assert.deepEqual(await ask(kept, '/kept'), { body, hit: true });
+    await until('the death', async () => (await node.metric('meridian_thread_deaths_total')) === deaths);
+    await until('another in its place', async () => (await node.metric('meridian_threads')) === 2);
+    assert.deepEqual(await ask(await node.clientOf(1), '/kept'), { body, hit: true });
+  }
+});
+
+test('the access log of all threads goes to one file; of a share none is drawn, what failed is there', async (t) => {
+  const file = path.join(tempFolder(t), 'access.log');
+  const node = await Node.start(t, demo(1, { gone: 'http://127.0.0.1:1' }), { accessLog: file, accessLogSample: 0 });
+  for (const thread of [1, 2]) {
+    const client = await node.clientOf(thread);
+    assert.equal((await client.ask(request('GET', '/', 'Host: other.example'))).status, 421);
+    assert.equal((await client.ask(request('GET', `/${thread}`))).status, 502);
+  }
+  await node.edge.stop();
+  const lines = readFileSync(file, 'utf8').trimEnd().split('\n');
+  const failed = lines.map((line) => JSON.parse(line) as { target: string; status: number; sample?: number });
+  assert.deepEqual(failed.map(({ target, status, sample }) => [target, status, sample]).sort(), [
+    ['/1', 502, undefined],
+    ['/2', 502, undefined],
+  ]);
 });
 
 test('an origin that the main thread finds down is avoided by all threads', async (t) => {

@@ -2,7 +2,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { FromWorker, Generation, ToWorker } from '../../../../edge-node/io/threads/messages.ts';
-import { ANSWER_MS, Supervisor, type WorkerEvents } from '../../../../edge-node/io/threads/supervisor.ts';
+import {
+  ANSWER_MS,
+  MISSED_MAX,
+  PULSE_MS,
+  Supervisor,
+  type WorkerEvents,
+} from '../../../../edge-node/io/threads/supervisor.ts';
 import type { Log } from '../../../../infra/runtime/log.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
 
@@ -68,7 +74,10 @@ class Story {
   readonly spawned: FakeWorker[] = [];
   readonly died: number[] = [];
   readonly lines: string[] = [];
+  /** Threads whose event loop stands still. */
+  readonly hanging = new Set<number>();
   readonly supervisor: Supervisor;
+  #beats = 0;
 
   constructor() {
     const line = (_fields: object, message: string): void => void this.lines.push(message);
@@ -81,6 +90,10 @@ class Story {
         const worker = new FakeWorker(thread, events);
         this.spawned.push(worker);
         return worker;
+      },
+      pulse: (thread) => {
+        this.#beats += 1;
+        return this.hanging.has(thread) ? 0 : this.#beats;
       },
       onDied: (thread) => this.died.push(thread),
       onMessage: () => undefined,
@@ -239,6 +252,44 @@ test('one that does not answer is ended, and the rest goes on', async () => {
   assert.ok(hanging.terminated);
   assert.equal(prepared.state, 'done');
   assert.match(story.lines.join(), /does not answer; ending it.*another takes its place/);
+});
+
+test('one that hangs is ended and replaced, one that turns now and then is not', async () => {
+  const story = await running();
+  const [steady, hung] = [story.at(1), story.at(2)];
+  for (let i = 0; i < 3; i += 1) {
+    story.hanging.add(2);
+    story.clock.advance(MISSED_MAX * PULSE_MS);
+    story.hanging.delete(2);
+    story.clock.advance(PULSE_MS);
+  }
+  assert.deepEqual([steady.terminated, hung.terminated], [false, false]);
+  story.hanging.add(2);
+  // Seen as it is, and then so often as it was.
+  story.clock.advance((MISSED_MAX + 1) * PULSE_MS);
+  assert.deepEqual([steady.terminated, hung.terminated], [false, true]);
+  assert.match(story.lines.join(), /a thread hangs; ending it.*another takes its place/);
+  // Its successor is not judged before it serves.
+  story.clock.advance(0);
+  assert.notEqual(story.at(2), hung);
+  story.clock.advance(5 * MISSED_MAX * PULSE_MS);
+  assert.equal(story.at(2).terminated, false);
+  story.say({ kind: 'started' }, 2);
+  story.clock.advance((MISSED_MAX - 1) * PULSE_MS);
+  story.hanging.delete(2);
+  story.clock.advance(MISSED_MAX * PULSE_MS);
+  assert.equal(story.at(2).terminated, false);
+});
+
+test('whoever hangs while it stops is left its grace', async () => {
+  const story = await running();
+  story.hanging.add(1);
+  const stop = watch(story.supervisor.stop(60_000));
+  story.clock.advance(60_000);
+  assert.equal(story.at(1).terminated, false);
+  story.clock.advance(1_000);
+  await settled();
+  assert.deepEqual([stop.state, story.at(1).terminated], ['done', true]);
 });
 
 test('deaths in a row are answered more and more slowly, and a long life begins anew', async () => {
