@@ -259,11 +259,9 @@ async function closeAll(): Promise<void> {
 }
 
 async function stopAll(graceMs: number): Promise<void> {
-  // At once: the first closes what the second handed over to it.
-  await Promise.all([
-    ...plain.map((listener) => listener.stop(clock, graceMs)),
-    ...secure.map((listener) => listener.stop(graceMs)),
-  ]);
+  // At once: the second closes what the first handed over to it.
+  const handedOver = Promise.all(secure.map((listener) => listener.stop(graceMs)));
+  await Promise.all(plain.map((listener) => listener.stop(clock, graceMs, handedOver)));
   await origins.close();
   await disk?.close();
   await logged?.close();

@@ -24,6 +24,9 @@ export interface TlsLimits {
 
 export const DEFAULT_TLS_LIMITS: TlsLimits = { handshakeMs: 10_000, connections: 10_000 };
 
+/** For a handshake that is under way when the listener is stopped, milliseconds: many of those will never end. */
+const LAST_HANDSHAKE_MS = 1_000;
+
 export interface TlsEvents extends Http2Events {
   onRefused(
     reason: Http2Refusal | 'too-many-connections' | 'tls-handshake' | 'unknown-server-name',
@@ -51,7 +54,7 @@ export interface TlsListener {
   close(): Promise<void>;
   /**
    * Stops accepting; GOAWAY on HTTP/2 connections, which close after their last answer. Whoever took over the others has to
-   * close them. What is left after `graceMs` is broken off.
+   * close them. Handshakes have a second more, and what is left after `graceMs` is broken off.
    */
   stop(graceMs: number): Promise<void>;
 }
@@ -75,6 +78,9 @@ export async function listenTls(options: TlsListenerOptions): Promise<TlsListene
   const { address, admit = () => true, certificates, events, clock, limits = DEFAULT_TLS_LIMITS } = options;
   const http2 = new Http2Shared(clock, events, options.http2Limits ?? DEFAULT_HTTP2_LIMITS);
   const sockets = new Set<Socket>();
+  /** By their peer, since a socket for TLS does not tell the one that it was made of. */
+  const handshakes = new Map<string, Socket>();
+  let retiring = false;
   const server = tls.createServer({
     ...certificates.fallback,
     ALPNProtocols: ['h2', 'http/1.1'],
@@ -99,8 +105,13 @@ export async function listenTls(options: TlsListenerOptions): Promise<TlsListene
       socket.destroy();
       return;
     }
+    const peer = peerOf(socket);
     sockets.add(socket);
-    socket.on('close', () => sockets.delete(socket));
+    handshakes.set(peer, socket);
+    socket.on('close', () => {
+      sockets.delete(socket);
+      if (handshakes.get(peer) === socket) handshakes.delete(peer);
+    });
   });
   server.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
     if (error instanceof UnknownServerName) events.onRefused('unknown-server-name', error.message);
@@ -109,8 +120,13 @@ export async function listenTls(options: TlsListenerOptions): Promise<TlsListene
     socket.destroy();
   });
   server.on('secureConnection', (socket) => {
-    if (socket.alpnProtocol === 'h2') new Http2Connection(socket, http2, serverName(socket));
-    else options.onHttp1(socket);
+    handshakes.delete(peerOf(socket));
+    if (socket.alpnProtocol !== 'h2') {
+      options.onHttp1(socket);
+      return;
+    }
+    const connection = new Http2Connection(socket, http2, serverName(socket));
+    if (retiring) connection.retire();
   });
   const port = await listen(server, address).catch((error: unknown) => {
     http2.stop();
@@ -131,9 +147,19 @@ export async function listenTls(options: TlsListenerOptions): Promise<TlsListene
       for (const socket of sockets) socket.destroy();
     });
     await close();
+    retiring = true;
     for (const connection of http2.connections) connection.retire();
+    const handshakesTimer = clock.after(LAST_HANDSHAKE_MS, () => {
+      for (const socket of handshakes.values()) socket.destroy();
+    });
     await gone.promise;
     timer.cancel();
+    handshakesTimer.cancel();
     http2.stop();
   }
+}
+
+/** One connection of those that a listener has at once. */
+function peerOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`;
 }

@@ -4,6 +4,7 @@ import { after } from 'node:test';
 import tls from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { openCertificates, readCertificates } from '../../edge-node/io/certificates.ts';
+import type { Http1Limits } from '../../edge-node/io/http1/shared.ts';
 import { DEFAULT_HTTP2_LIMITS, type Http2Limits } from '../../edge-node/io/http2/shared.ts';
 import { DEFAULT_TLS_LIMITS, listenTls, type TlsLimits, type TlsListener } from '../../edge-node/io/tls-listener.ts';
 import { type Clock, systemClock } from '../../infra/runtime/clock.ts';
@@ -18,6 +19,7 @@ export interface TlsEdge extends TestEdge {
 
 export interface TlsEdgeOptions {
   readonly limits?: Partial<TlsLimits>;
+  readonly http1Limits?: Partial<Http1Limits>;
   readonly http2Limits?: Partial<Http2Limits>;
   readonly clock?: Clock;
   readonly ticketKeys?: Buffer;
@@ -26,9 +28,9 @@ export interface TlsEdgeOptions {
 /** As `startEdge`, with `port` that of the TLS listener. Stopped at the end of the file. */
 export async function startTlsEdge(
   origins: Readonly<Record<string, string>>,
-  { limits, http2Limits, clock = systemClock, ticketKeys }: TlsEdgeOptions = {},
+  { limits, http1Limits, http2Limits, clock = systemClock, ticketKeys }: TlsEdgeOptions = {},
 ): Promise<TlsEdge> {
-  const edge = await startEdge(origins);
+  const edge = await startEdge(origins, http1Limits);
   const listener = await listenTls({
     address: { host: '127.0.0.1', port: 0 },
     certificates: openCertificates(await readCertificates(CERTIFICATES, Date.now())),

@@ -22,9 +22,9 @@ export interface Listener {
   close(): Promise<void>;
   /**
    * Stops accepting, closes connections as they are idle for a while, waits up to `graceMs` for answers in flight, then closes
-   * the rest.
+   * the rest. `others`: settles when nobody has connections of which this took over some.
    */
-  stop(clock: Clock, graceMs: number): Promise<void>;
+  stop(clock: Clock, graceMs: number, others?: Promise<unknown>): Promise<void>;
 }
 
 /** Rejects with a sentence that says what to do when the address cannot be had. */
@@ -62,7 +62,7 @@ export async function listenHttp1(
     port,
     serve,
     close,
-    async stop(stopClock, graceMs) {
+    async stop(stopClock, graceMs, others) {
       const timer = stopClock.after(graceMs, () => {
         for (const connection of shared.connections) connection.break();
       });
@@ -70,6 +70,8 @@ export async function listenHttp1(
       shared.retiring = true;
       for (const connection of shared.connections) connection.retire();
       await gone.promise;
+      // Until then they are looked after here.
+      await others;
       timer.cancel();
       shared.stop();
     },

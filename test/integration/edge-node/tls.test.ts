@@ -2,16 +2,17 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import http from 'node:http';
+import http2 from 'node:http2';
 import https from 'node:https';
 import net from 'node:net';
 import { test } from 'node:test';
-import type tls from 'node:tls';
+import tls from 'node:tls';
 import { openCertificates, readCertificates } from '../../../edge-node/io/certificates.ts';
 import { listenTls } from '../../../edge-node/io/tls-listener.ts';
 import { systemClock } from '../../../infra/runtime/clock.ts';
 import { startEdge, startOrigin } from '../../support/edge.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
-import { CERTIFICATES, connectTls, Http2User, startTlsEdge, type TlsEdge } from '../../support/tls-edge.ts';
+import { answerOf, CERTIFICATES, connectTls, Http2User, startTlsEdge, type TlsEdge } from '../../support/tls-edge.ts';
 import { until } from '../../support/until.ts';
 
 /** Answers that wait under /wait. */
@@ -202,6 +203,61 @@ test('a stop lets answers in flight complete, tells HTTP/2 clients to go away, a
   // One that leaves room for requests on their way, and one that names the last, if the client is still there.
   for (const { goaways } of [busy, idle])
     assert.ok([1, 2].includes(goaways.length) && goaways.every((code) => code === 0));
+});
+
+test('connections that HTTP/1.1 took over are looked after until the last is closed', async () => {
+  const stopping = await startTlsEdge(origins, { http1Limits: { quietMs: 100 } });
+  const kept = await connectTls(stopping.port, { ALPNProtocols: ['http/1.1'] });
+  kept.write('GET / HTTP/1.1\r\nHost: demo.example\r\n\r\n');
+  await new Promise((resolve) => kept.once('data', resolve));
+  kept.resume();
+  const [clock, ended] = [new FakeClock(), stopping.tls.stop(60_000)];
+  // The time of its grace stands still: it must not need it.
+  await stopping.listener.stop(clock, 1, ended);
+  assert.equal(clock.pending, 0);
+  await until('the end', () => kept.closed);
+});
+
+test('a handshake that is under way at a stop has a second; one that ends in it is served, and told to go away', async () => {
+  const clock = new FakeClock();
+  const stopping = await startTlsEdge(origins, { clock });
+  const vanished = net.connect(stopping.port, '127.0.0.1');
+  const late = net.connect(stopping.port, '127.0.0.1');
+  for (const socket of [vanished, late]) {
+    socket.on('error', () => undefined);
+    await until('the connection', () => !socket.connecting);
+  }
+  const stopped = stopping.tls.stop(60_000);
+  await until(
+    'an end of accepting',
+    async () =>
+      await connectTls(stopping.port).then(
+        () => false,
+        () => true,
+      ),
+  );
+  const socket = tls.connect({
+    socket: late,
+    servername: 'demo.example',
+    rejectUnauthorized: false,
+    ALPNProtocols: ['h2'],
+  });
+  const user = http2.connect('https://demo.example', { createConnection: () => socket });
+  let goaways = 0;
+  user.on('goaway', () => {
+    goaways += 1;
+  });
+  const stream = user.request({ ':path': '/', ':authority': 'demo.example' });
+  assert.equal((await answerOf(stream)).status, 200);
+  await until('GOAWAY', () => goaways > 0);
+  clock.advance(999);
+  assert.equal(vanished.destroyed || vanished.readableEnded, false);
+  clock.advance(1);
+  await until('the end', () => vanished.destroyed || vanished.readableEnded);
+  user.destroy();
+  late.destroy();
+  await stopped;
+  assert.equal(clock.pending, 0);
 });
 
 test('what has not ended when the grace has passed is broken off', async () => {
