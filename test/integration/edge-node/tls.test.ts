@@ -218,6 +218,17 @@ test('connections that HTTP/1.1 took over are looked after until the last is clo
   await until('the end', () => kept.closed);
 });
 
+/** Whether nobody accepts there. */
+function isRefused(port: number): Promise<boolean> {
+  return connectTls(port).then(
+    (socket) => {
+      socket.destroy();
+      return false;
+    },
+    () => true,
+  );
+}
+
 test('a handshake that is under way at a stop has a second; one that ends in it is served, and told to go away', async () => {
   const clock = new FakeClock();
   const stopping = await startTlsEdge(origins, { clock });
@@ -228,14 +239,7 @@ test('a handshake that is under way at a stop has a second; one that ends in it 
     await until('the connection', () => !socket.connecting);
   }
   const stopped = stopping.tls.stop(60_000);
-  await until(
-    'an end of accepting',
-    async () =>
-      await connectTls(stopping.port).then(
-        () => false,
-        () => true,
-      ),
-  );
+  await until('an end of accepting', () => isRefused(stopping.port));
   const socket = tls.connect({
     socket: late,
     servername: 'demo.example',
