@@ -5,8 +5,9 @@
 //
 // What is there is kept. Everything is checked and made before anything is written.
 import { X509Certificate } from 'node:crypto';
-import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { makeFolders } from '../../infra/runtime/folders.ts';
 import { createAuthority, type Issued, issue, type Subject } from './authority.ts';
 
 export interface Wanted {
@@ -170,7 +171,7 @@ function read(file: string): string | undefined {
 
 /** The key first: whoever follows the files keeps the former pair until both have changed. */
 function write({ cert, key }: Files, issued: Issued): void {
-  mkdirSync(path.dirname(cert), { recursive: true });
+  makeFolders(path.dirname(cert));
   replaceFile(key, issued.key, 0o600);
   replaceFile(cert, issued.cert, 0o644);
 }

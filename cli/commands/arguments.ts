@@ -62,15 +62,15 @@ function parseTyped(options: Readonly<Record<string, Option>>, argv: readonly st
     return parseArgs({ args: [...argv], options: config, allowPositionals: true, strict: true });
   } catch (error) {
     if (!(error instanceof Error) || !('code' in error)) throw error;
-    const [, name = ''] = /'(-[^' ]*)/.exec(error.message) ?? [];
+    const [, name = ''] = /'(?:-., )?(-[^' ]*)/.exec(error.message) ?? [];
     if (error.code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION') {
       const known = Object.keys(options).map((option) => `--${option}`);
       // A single letter is near to everything short.
       throw new UsageError(`unknown option ${clip(name)}${name.startsWith('--') ? didYouMean(name, known) : ''}`);
     }
     if (error.code === 'ERR_PARSE_ARGS_INVALID_OPTION_VALUE') {
-      const [sentence = ''] = error.message.split('\n');
-      throw new UsageError(clip(sentence.replaceAll("'", ''), 200));
+      if (error.message.includes('does not take an argument')) throw new UsageError(`${clip(name)} takes no value`);
+      throw new UsageError(`${clip(name)} has no value; one that begins with "-" is written ${clip(name)}=VALUE`);
     }
     throw error;
   }

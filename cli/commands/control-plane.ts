@@ -1,6 +1,6 @@
 // `meridian control-plane`: one replica of the control plane, configured by flags and environment.
-import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
+import { makeFolders } from '../../infra/runtime/folders.ts';
 import { createLog } from '../../infra/runtime/log.ts';
 import { loadConfig } from '../config/load.ts';
 import { describeProblems } from './apply.ts';
@@ -103,7 +103,7 @@ export const command: Command = {
       io.stderr.write(describeProblems(bootstrap, 'not started'));
       return EXIT.failed;
     }
-    if (store.kind === 'embedded') await makeFolder(path.dirname(store.file));
+    if (store.kind === 'embedded') makeFolder(path.dirname(store.file));
     const { startControlPlane } = await import('../../control-plane/main.ts');
     return serve('control plane', io, log, async () => {
       const plane = await startControlPlane({
@@ -146,9 +146,9 @@ function storeOptions(args: Arguments): StoreOptions {
 }
 
 /** Throws Failure when the folder cannot be made. */
-export async function makeFolder(folder: string): Promise<void> {
+export function makeFolder(folder: string): void {
   try {
-    await mkdir(folder, { recursive: true });
+    makeFolders(folder);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new Failure(`cannot make the folder ${folder}: ${reason}; --data names another`, { cause: error });

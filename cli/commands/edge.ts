@@ -200,7 +200,7 @@ export const command: Command = {
       io.stderr.write(describeProblems(config, 'not started'));
       return EXIT.failed;
     }
-    await makeFolder(dataDir);
+    makeFolder(dataDir);
     const { askForTakeOver, INHERITED, startEdge } = await import('../../edge-node/main.ts');
     if (args.flag('take-over')) {
       const pid = await askForTakeOver(dataDir, thisCommand(io)).catch((error: Error) => {

@@ -1,7 +1,7 @@
 // `meridian up`: the local stack, from the first check of its ports to its last process's end.
-import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { makeFolders } from '../../infra/runtime/folders.ts';
 import { parseDuration } from '../config/duration.ts';
 import { printable } from '../output/text.ts';
 import { spawnChild } from '../stack/child.ts';
@@ -118,7 +118,7 @@ function restartAfter(args: Arguments): number | undefined {
 function lockDirectory(directory: string): { release(): void } {
   let lock: ReturnType<typeof takeLock>;
   try {
-    mkdirSync(directory, { recursive: true });
+    makeFolders(directory);
     lock = takeLock(directory, process.pid);
   } catch (error) {
     throw new Failure(`--data: ${directory} cannot be written: ${error instanceof Error ? error.message : error}`, {

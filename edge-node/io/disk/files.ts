@@ -2,6 +2,7 @@
 //
 // File numbers belong to the process: the main thread opens, all threads read and write, nobody closes while they may.
 import fs from 'node:fs';
+import { makeFolders } from '../../../infra/runtime/folders.ts';
 
 /** Errors are the system's, with its `code`. Synchronous calls are for the start and for purges. */
 export interface DiskFiles {
@@ -26,7 +27,7 @@ export interface DiskFiles {
 }
 
 export const nodeFiles: DiskFiles = {
-  makeFolder: (folder) => void fs.mkdirSync(folder, { recursive: true, mode: 0o700 }),
+  makeFolder: (folder) => makeFolders(folder, 0o700),
   list: (folder) => fs.readdirSync(folder),
   open: (file) => fs.openSync(file, fs.constants.O_RDWR | fs.constants.O_CREAT, 0o600),
   close: (fd) => fs.closeSync(fd),

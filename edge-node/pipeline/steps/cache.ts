@@ -5,7 +5,7 @@ import { invalidatedKeys } from '../../decide/cache/invalidation.ts';
 import { cacheKey, purgeName } from '../../decide/cache/key.ts';
 import { keyTarget } from '../../decide/cache/policy.ts';
 import { refreshHead, updateByHead } from '../../decide/cache/refresh.ts';
-import { classifyRequest, type RequestClass } from '../../decide/cache/request.ts';
+import { classifyRequest, type RequestClass, requestDirectives } from '../../decide/cache/request.ts';
 import { decideStore, type StoreDecision } from '../../decide/cache/storable.ts';
 import { hasConditions } from '../../decide/cache/validation.ts';
 import { selectVariant } from '../../decide/cache/vary.ts';
@@ -24,7 +24,7 @@ export const lookUp: StepFunction<'lookUp'> = (x, engine) => {
   if (x.requestClass.kind === 'bypass') {
     x.outcome = 'bypass';
     x.forward = x.requestClass.reason;
-    return 'choose';
+    return mayGoOn(x) ? 'choose' : notCached(x);
   }
   x.outcome = 'miss';
   let variants = ports.cache.find(x.key);
@@ -90,6 +90,11 @@ function askDisk(x: Exchange, { ports, resume }: Engine): boolean {
   });
   if (asked === true) x.client.onGone = () => finish(x, ports, 'client-gone', 0);
   return asked === true;
+}
+
+/** Of what the cache is not asked for: whether an origin may be. A method with effects has to reach one (section 4). */
+function mayGoOn({ request: { method, fields } }: Exchange): boolean {
+  return (method !== 'GET' && method !== 'HEAD') || !requestDirectives(fields).onlyIfCached;
 }
 
 /** RFC 9111 section 5.2.1.7. */

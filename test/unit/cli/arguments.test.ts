@@ -55,6 +55,15 @@ test('a flag may be set by the environment, in four words only', () => {
   );
 });
 
+test('an option without its value, and a flag with one, is named', () => {
+  for (const argv of [['--name'], ['--name', '--fast'], ['--name', '-x']]) {
+    assert.throws(() => parse(argv), /^Error: --name has no value; one that begins with "-" is written --name=VALUE$/);
+  }
+  assert.throws(() => parse(['-f']), /^Error: --files has no value;/);
+  assert.throws(() => parse(['--fast=1']), /^Error: --fast takes no value$/);
+  assert.equal(parse(['--name=-x']).text('name'), '-x');
+});
+
 test('a message names where the value came from', () => {
   assert.throws(
     () => sizeOption(parse(['--size', '1 GB']), 'size'),

@@ -1,5 +1,6 @@
 // A request and its answer, from an origin and from the cache, when nothing goes wrong.
 import assert from 'node:assert/strict';
+import type { FieldList } from '../../../../edge-node/decide/fields.ts';
 import { pipelineTest, SYDNEY } from '../../../support/pipeline.ts';
 
 const ETAG = ['cache-control', 'max-age=60', 'etag', '"v1"'];
@@ -219,6 +220,22 @@ pipelineTest('only-if-cached never goes to an origin', (world) => {
   world.purge();
   assert.equal(world.request(options).status, 504);
   assert.equal(world.calls.length, 1);
+});
+
+pipelineTest('only-if-cached holds also where the cache is not asked, but not for methods with effects', (world) => {
+  const only: FieldList = ['cache-control', 'only-if-cached'];
+  for (const options of [
+    { target: '/raw/a', fields: only },
+    { method: 'HEAD', target: '/raw/a', fields: only },
+    { fields: [...only, 'if-match', '"a"'] },
+  ]) {
+    assert.deepEqual([world.request(options).status, world.last.exchange.failure?.code], [504, 'not-cached']);
+    assert.equal(world.last.exchange.outcome, 'bypass');
+  }
+  assert.equal(world.calls.length, 0);
+  const written = world.request({ method: 'POST', fields: only });
+  world.call().answer(201, 'done');
+  assert.equal(written.status, 201);
 });
 
 pipelineTest('answers without a body end at once, whatever length they state', (world) => {
