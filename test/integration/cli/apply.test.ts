@@ -192,6 +192,6 @@ test('without a file, or with an option that cannot be meant, it is a matter of 
   const bare = await meridian(['apply', '-f']);
   assert.deepEqual(
     [bare.code, bare.stderr.split('\n')[0]],
-    [2, 'meridian: Option -f, --file <value> argument missing'],
+    [2, 'meridian: --file has no value; one that begins with "-" is written --file=VALUE'],
   );
 });

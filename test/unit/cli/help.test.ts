@@ -49,7 +49,7 @@ test('an unknown command or option is met with the nearest known one', async () 
     [['\u001b[31m'], 'unknown command "\\u001b[31m"'],
     [['status', '--jsn'], 'unknown option --jsn (did you mean "--json"?)'],
     [['status', '-x'], 'unknown option -x'],
-    [['status', '--json=yes'], 'Option --json does not take an argument'],
+    [['status', '--json=yes'], '--json takes no value'],
     [['status', 'now'], 'unexpected argument "now"'],
   ];
   for (const [argv, message] of cases) {
