@@ -35,7 +35,7 @@ const NEVER_HOP_BY_HOP: ReadonlySet<string> = new Set([
 ]);
 
 /** Fields by which some origins let a client change method, host or path behind the cache's back. */
-const OVERRIDES: ReadonlySet<string> = new Set([
+export const OVERRIDES: ReadonlySet<string> = new Set([
   'x-http-method',
   'x-http-method-override',
   'x-method-override',

@@ -1,5 +1,7 @@
-// Trailers of an answer: whether a client takes them, and which (RFC 9110 sections 6.5 and 10.1.4).
+// Trailers: whether a client takes those of an answer, and which are passed on, in either direction (RFC 9110 sections 6.5 and
+// 10.1.4).
 import { combinedField, type FieldList } from './fields.ts';
+import { OVERRIDES } from './forward.ts';
 
 /**
  * What a trailer must not say, since a recipient had to know it before the body or acts on it as if it had: framing, routing,
@@ -25,6 +27,22 @@ export function passableTrailers(trailers: FieldList): FieldList {
   for (let i = 0; i < trailers.length; i += 2) {
     const name = trailers[i] ?? '';
     if (!FORBIDDEN.has(name) && !FORBIDDEN_PREFIX.test(name)) passed.push(name, trailers[i + 1] ?? '');
+  }
+  return passed;
+}
+
+/**
+ * Those of a request's trailers that may be sent on: what an origin could take for a field of the head, it could have been sent
+ * there as well. `trailers`: names in lower case.
+ */
+export function passableRequestTrailers(trailers: FieldList): FieldList {
+  if (trailers.length === 0) return trailers;
+  const passable = passableTrailers(trailers);
+  const passed: string[] = [];
+  for (let i = 0; i < passable.length; i += 2) {
+    const name = passable[i] ?? '';
+    // Many servers take "_" for "-".
+    if (!OVERRIDES.has(name) && !name.includes('_')) passed.push(name, passable[i + 1] ?? '');
   }
   return passed;
 }

@@ -66,6 +66,7 @@ export class Body implements RequestBody {
   readonly length: number | undefined;
   readonly continueDue: boolean;
   consumed = false;
+  trailers: FieldList = [];
   readonly #queue: (string | Error | undefined)[] = [];
   #wake: (() => void) | undefined;
 

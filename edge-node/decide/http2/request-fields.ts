@@ -112,7 +112,7 @@ export function readRequestFields(raw: readonly string[], limits: FieldSectionLi
   return { kind: 'request', method, target, fields, contentLength, expectsContinue, dropped, refusal };
 }
 
-/** Whether `raw` can be the trailers of a request (section 8.1); undefined: it can. What they say is of no use to anyone here. */
+/** Whether `raw` can be the trailers of a request (section 8.1); undefined: it can. */
 export function checkTrailers(raw: readonly string[]): Malformed | undefined {
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i] ?? '';

@@ -3,6 +3,7 @@
 // The last few of those are remembered with what they said, so that a client that repeats itself costs one comparison; and such
 // requests share their list of fields with those of other connections that have the same.
 import type { RequestHead } from '../admit.ts';
+import type { FieldList } from '../fields.ts';
 import { CODE, type Code } from './codes.ts';
 import { type BlockLimits, HpackDecoder } from './hpack-decoder.ts';
 import { checkTrailers, type FieldSectionLimits, type Http2Request, readRequestFields } from './request-fields.ts';
@@ -23,6 +24,11 @@ export interface Unreadable {
   readonly kind: 'unreadable';
   readonly code: Code;
   readonly detail: string;
+}
+
+export interface Trailers {
+  readonly kind: 'trailers';
+  readonly fields: FieldList;
 }
 
 /** Lists of fields that requests share, by their text: of one thread, all in all `LISTS_MAX` of up to `LIST_MAX` characters. */
@@ -77,10 +83,13 @@ export class RequestReader {
     return request;
   }
 
-  /** Reads trailers, or a block of which nothing is wanted but what it does to the table. Undefined: they are in order. */
-  skip(window: Buffer, start: number, stop: number): Unreadable | undefined {
-    const malformed = checkTrailers(this.#decoder.decode(window, start, stop, this.#blockLimits));
-    return malformed && { kind: 'unreadable', code: CODE.protocolError, detail: malformed.detail };
+  /** Reads trailers, or a block of which nothing is wanted but what it does to the table. More than the limits allow are none. */
+  readTrailers(window: Buffer, start: number, stop: number): Trailers | Unreadable {
+    const decoder = this.#decoder;
+    const fields = decoder.decode(window, start, stop, this.#blockLimits);
+    const malformed = checkTrailers(fields);
+    if (malformed !== undefined) return { kind: 'unreadable', code: CODE.protocolError, detail: malformed.detail };
+    return { kind: 'trailers', fields: decoder.overflowed ? [] : fields };
   }
 
   /** Forgets what it can do without: nothing came for a while. */

@@ -1,5 +1,6 @@
 // The body of a request on a connection: read one piece at a time, when the handler asks for it, without copying; what nobody
 // wants is thrown away.
+import type { FieldList } from '../../decide/fields.ts';
 import { ChunkedDecoder } from '../../decide/http1/chunked.ts';
 import type { FieldLineReader } from '../../decide/http1/field-lines.ts';
 import type { Refused } from '../../decide/http1/refusal.ts';
@@ -21,6 +22,7 @@ export interface BodyLimits {
 
 type Piece = IteratorResult<Uint8Array, undefined>;
 
+const NO_FIELDS: FieldList = Object.freeze([]);
 const DONE: Piece = { done: true, value: undefined };
 
 export class Http1Body implements RequestBody, AsyncIterableIterator<Uint8Array, undefined, undefined> {
@@ -35,6 +37,7 @@ export class Http1Body implements RequestBody, AsyncIterableIterator<Uint8Array,
   #discarded = 0;
   #consumed = false;
   #complete = false;
+  trailers: FieldList = NO_FIELDS;
   /** The client waits for 100 (Continue) and has not got it. */
   continueDue: boolean;
 
@@ -142,6 +145,7 @@ export class Http1Body implements RequestBody, AsyncIterableIterator<Uint8Array,
       }
       next = outcome.next;
       if (outcome.kind === 'incomplete') break;
+      this.trailers = outcome.trailers;
       this.end();
     }
     return next;

@@ -175,11 +175,11 @@ export class Http2Client implements ClientPort, Sender, BodyOwner {
   }
 
   /** The request is complete. A code: the stream is to be reset by it. */
-  onRequestEnd(): Code | undefined {
+  onRequestEnd(trailers?: FieldList): Code | undefined {
     // Section 8.1.1: the length is that of all DATA frames.
     if (this.#left !== undefined && this.#left !== 0) return CODE.protocolError;
     this.#incoming = undefined;
-    this.body?.end();
+    this.body?.end(trailers);
     return undefined;
   }
 

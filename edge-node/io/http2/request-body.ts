@@ -1,6 +1,7 @@
 // The body of a request on a stream: read one piece at a time, when the handler asks for it, and the client is let send more as
 // pieces are taken. What comes before it is asked for is copied together, so that a body in frames of one byte takes no more
 // memory than its bytes.
+import type { FieldList } from '../../decide/fields.ts';
 import type { RequestBody } from '../../ports.ts';
 
 /** What a body asks of its stream. */
@@ -13,6 +14,7 @@ export interface BodyOwner {
 
 type Piece = IteratorResult<Uint8Array, undefined>;
 
+const NO_FIELDS: FieldList = Object.freeze([]);
 const DONE: Piece = { done: true, value: undefined };
 const EMPTY = Buffer.alloc(0);
 const HELD_MIN = 1_024;
@@ -26,6 +28,7 @@ export class Http2Body implements RequestBody, AsyncIterableIterator<Uint8Array,
   #failure: Error | undefined = undefined;
   #complete = false;
   consumed = false;
+  trailers: FieldList = NO_FIELDS;
   /** Bytes, so far. */
   received = 0;
 
@@ -94,7 +97,8 @@ export class Http2Body implements RequestBody, AsyncIterableIterator<Uint8Array,
     this.#heldBytes += bytes;
   }
 
-  end(): void {
+  end(trailers: FieldList = NO_FIELDS): void {
+    this.trailers = trailers;
     this.#complete = true;
     this.#asked?.resolve(DONE);
     this.#asked = undefined;

@@ -2,6 +2,7 @@
 // one stream end in RST_STREAM; a client that brings about too many of those, or resets too many streams itself, has the
 // connection ended (CVE-2023-44487). Errors of the connection are thrown.
 import { Budget } from '../../decide/budget.ts';
+import type { FieldList } from '../../decide/fields.ts';
 import { CODE, type Code, ConnectionError, FLAG, FRAME, WINDOW_INITIAL } from '../../decide/http2/codes.ts';
 import { ReceiveWindow, widened } from '../../decide/http2/flow.ts';
 import { type FrameReader, uint31 } from '../../decide/http2/frame-reader.ts';
@@ -165,13 +166,13 @@ export class Streams implements StreamOwner {
       this.#onRequest(window, start, stop, stream, endStream);
       return;
     }
-    const malformed = this.#requests.skip(window, start, stop);
+    const trailers = this.#requests.readTrailers(window, start, stop);
     switch (judgeFrame(FRAME.headers, state)) {
       case 'take': {
-        // Trailers (section 8.1).
+        // Section 8.1.
         const client = this.#open.get(stream);
-        if (malformed !== undefined || !endStream) this.#fault(stream, CODE.protocolError);
-        else this.#endRequest(client);
+        if (trailers.kind === 'unreadable' || !endStream) this.#fault(stream, CODE.protocolError);
+        else this.#endRequest(client, trailers.fields);
         break;
       }
       case 'ignore':
@@ -240,8 +241,8 @@ export class Streams implements StreamOwner {
     else if (endStream) this.#dropped?.delete(stream);
   }
 
-  #endRequest(client: Http2Client | undefined): void {
-    const code = client?.onRequestEnd();
+  #endRequest(client: Http2Client | undefined, trailers?: FieldList): void {
+    const code = client?.onRequestEnd(trailers);
     if (client !== undefined && code !== undefined) this.#fault(client.id, code);
   }
 

@@ -23,6 +23,7 @@ const origin = await startOrigin((req, res) => {
     res.end('hinted');
   } else if (path.startsWith('/length')) res.setHeader('cache-control', 'max-age=60').end('hello');
   else if (path.startsWith('/echo')) req.pipe(res);
+  else if (path.startsWith('/told')) req.resume().on('end', () => res.end(JSON.stringify(req.trailers)));
   else {
     res.write('chu');
     setImmediate(() => res.end('nked'));
@@ -120,6 +121,18 @@ test('a body goes to the origin, framed afresh, and the connection serves the ne
   assert.equal((await client.ask(request('POST', '/echo', 'Content-Length: 0'))).body, '');
   assert.equal((await client.ask(request('GET', '/length/a'))).body, 'hello');
   client.destroy();
+});
+
+test('trailers go to the origin, but none that it could act on; those that frame or route are refused', async () => {
+  const client = await RawClient.connect(edge.port);
+  const sent = (trailers: string) =>
+    client.ask(`${request('POST', '/told', 'Transfer-Encoding: chunked')}2\r\nhi\r\n0\r\n${trailers}\r\n`);
+  assert.equal((await sent('')).body, '{}');
+  const forged = 'Cookie: a=1\r\nX-Forwarded-For: ::1\r\nX-Original-URL: /admin\r\nX_Sum: 2\r\nTE: gzip\r\n';
+  assert.equal((await sent(`X-Sum: 1\r\n${forged}Content-Digest: a\r\n`)).body, '{"x-sum":"1","content-digest":"a"}');
+  assert.equal((await client.ask(request('GET', '/length/a'))).body, 'hello');
+  assert.equal((await sent('Host: evil.example\r\n')).status, 400);
+  await client.closed();
 });
 
 test('100 Continue is said when the origin has been reached, and not before', async () => {

@@ -130,7 +130,9 @@ test('what is malformed, or far too much, says how its stream is to be reset', (
   assert.equal(code([...GET, 'x', 'v'.repeat(900)]), 'fields-too-large');
   assert.equal(code([...GET, 'x', 'v'.repeat(2_000)]), CODE.enhanceYourCalm);
   const trailers = block(['x', '1']);
-  assert.equal(reader.skip(trailers, 0, trailers.length), undefined);
-  const pseudo = block([':path', '/']);
-  assert.equal(reader.skip(pseudo, 0, pseudo.length)?.code, CODE.protocolError);
+  assert.deepEqual(reader.readTrailers(trailers, 0, trailers.length), { kind: 'trailers', fields: ['x', '1'] });
+  const long = block(['x', '1', 'y', 'v'.repeat(2_000)]);
+  assert.deepEqual(reader.readTrailers(long, 0, long.length), { kind: 'trailers', fields: [] });
+  const pseudo = reader.readTrailers(block([':path', '/']), 0, block([':path', '/']).length);
+  assert.equal(pseudo.kind === 'unreadable' && pseudo.code, CODE.protocolError);
 });

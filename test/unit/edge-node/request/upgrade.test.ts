@@ -1,7 +1,7 @@
 // Which requests may end in a tunnel, and which trailers go on.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { passableTrailers, takesTrailers } from '../../../../edge-node/decide/trailers.ts';
+import { passableRequestTrailers, passableTrailers, takesTrailers } from '../../../../edge-node/decide/trailers.ts';
 import { asksForWebSocket } from '../../../../edge-node/decide/upgrade.ts';
 import { head } from './support.ts';
 
@@ -53,4 +53,20 @@ test('what a client would act on as if it had come before the body is dropped, a
   const kept = ['x-checksum', '1', 'etag', '"a"', 'grpc-status', '0', 'server-timing', 'a', 'x-checksum', '2'];
   assert.deepEqual(passableTrailers([...dropped.flatMap((name) => [name, 'x']), ...kept]), kept);
   assert.deepEqual(passableTrailers([]), []);
+});
+
+test('of a request’s trailers none passes that would not have passed as a field of the head', () => {
+  const dropped = [
+    'x-real-ip',
+    'x-http-method-override',
+    'x-original-url',
+    'x_checksum',
+    'cookie',
+    'host',
+    'te',
+    'via',
+  ];
+  const kept = ['x-checksum', '1', 'content-digest', 'sha-256=:a:', 'x-checksum', '2'];
+  assert.deepEqual(passableRequestTrailers([...dropped.flatMap((name) => [name, 'x']), ...kept]), kept);
+  assert.deepEqual(passableRequestTrailers([]), []);
 });
