@@ -11,6 +11,8 @@ export const FRAME = {
   goaway: 7,
   windowUpdate: 8,
   continuation: 9,
+  /** RFC 9218 section 7.1. */
+  priorityUpdate: 16,
 } as const;
 
 export const FLAG = { endStream: 0x1, ack: 0x1, endHeaders: 0x4, padded: 0x8, priority: 0x20 } as const;
@@ -22,6 +24,8 @@ export const SETTING = {
   initialWindowSize: 4,
   maxFrameSize: 5,
   maxHeaderListSize: 6,
+  /** RFC 9218 section 2.1. */
+  noRfc7540Priorities: 9,
 } as const;
 
 /** Section 7: why a stream or a connection ended. */

@@ -130,6 +130,10 @@ export class FrameReader {
         this.#needsStream(false);
         needsLength(length === 8, this);
         break;
+      case FRAME.priorityUpdate:
+        this.#needsStream(false);
+        needsLength(length >= 4, this);
+        break;
       case FRAME.goaway:
         this.#needsStream(false);
         needsLength(length >= 8, this);

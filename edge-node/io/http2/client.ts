@@ -2,10 +2,11 @@
 import type { RequestHead } from '../../decide/admit.ts';
 import type { PreparedAnswer } from '../../decide/cache/prepared.ts';
 import { type FailureCode, failureResponse } from '../../decide/errors.ts';
-import type { FieldList } from '../../decide/fields.ts';
+import { combinedField, type FieldList } from '../../decide/fields.ts';
 import { CODE, type Code, FRAME_MAX } from '../../decide/http2/codes.ts';
 import { ReceiveWindow, widened } from '../../decide/http2/flow.ts';
 import { windowUpdateFrame } from '../../decide/http2/frame-writer.ts';
+import { type Priority, readPriority } from '../../decide/http2/priority.ts';
 import type { ReadRequest } from '../../decide/http2/request-reader.ts';
 import { responseBlock, trailerBlock } from '../../decide/http2/response-block.ts';
 import { takesTrailers } from '../../decide/trailers.ts';
@@ -59,6 +60,8 @@ export class Http2Client implements ClientPort, Sender, BodyOwner {
   #left: number | undefined;
   #continueDue: boolean;
   #deadlines: StreamDeadlines | undefined = undefined;
+  /** Read when it matters. */
+  #priority: Priority | undefined = undefined;
   queued = false;
   onDrain: (() => void) | undefined = undefined;
   onGone: (() => void) | undefined = undefined;
@@ -91,6 +94,17 @@ export class Http2Client implements ClientPort, Sender, BodyOwner {
   /** Whether all has been sent that there was to send, or nothing more will be. */
   get over(): boolean {
     return this.#ended || this.#state === 'gone';
+  }
+
+  get priority(): Priority {
+    this.#priority ??= readPriority(combinedField(this.request.fields, 'priority'));
+    return this.#priority;
+  }
+
+  /** The client has thought again. */
+  set priority(priority: Priority) {
+    this.#priority = priority;
+    this.#owner.output.requeue(this);
   }
 
   get sendable(): boolean {

@@ -1,5 +1,6 @@
 // What one connection sends: heads and control frames at once, bodies as the windows of stream and connection (RFC 9113 section
-// 5.2) and the socket allow, one frame of each stream in turn. A body that waits is not copied: it stays with its stream.
+// 5.2) and the socket allow, in the order that the client wants (send-queue.ts). A body that waits is not copied: it stays with its
+// stream.
 //
 // Frames are put together in buffers that all connections of a thread share, and each buffer is one write, the next following when
 // it has been taken: TLS encrypts straight from a single buffer, but copies several into one of its own, every time anew.
@@ -7,6 +8,7 @@ import type { Duplex } from 'node:stream';
 import { FLAG, FRAME, FRAME_MAX, WINDOW_INITIAL } from '../../decide/http2/codes.ts';
 import { FRAME_HEAD_BYTES, headersFrames, putFrameHead } from '../../decide/http2/frame-writer.ts';
 import { NO_TABLE } from '../../decide/http2/response-block.ts';
+import { type Queued, SendQueue } from './send-queue.ts';
 
 /** A large buffer has room for this many octets of frames, and for one more piece of a body. */
 const GATHERED = 64 * 1024;
@@ -22,9 +24,7 @@ const spareSmall: Buffer[] = [];
 const spareLarge: Buffer[] = [];
 
 /** A stream with a body to send. */
-export interface Sender {
-  /** Whether it is in the queue. */
-  queued: boolean;
+export interface Sender extends Queued {
   /** Whether there is more that its own window allows. */
   readonly sendable: boolean;
   /** Sends one frame of its body, as its own window and that of the output allow, which it lowers. */
@@ -44,7 +44,7 @@ export class Output {
   readonly #onTaken: () => void;
   /** Of the connection: what the client takes, bytes. */
   window: number = WINDOW_INITIAL;
-  readonly #ready: Sender[] = [];
+  readonly #ready = new SendQueue<Sender>();
   readonly #drained: Sender[] = [];
   /** What is being put together. */
   #buffer: Buffer | undefined = undefined;
@@ -70,7 +70,7 @@ export class Output {
 
   /** Whether a body of one frame may be sent at once, past the queue. */
   get free(): boolean {
-    return this.#ready.length === 0 && this.#waiting < GATHERED;
+    return this.#ready.empty && this.#waiting < GATHERED;
   }
 
   /** More waits for the socket than is good: no requests should be read until it takes some. */
@@ -125,23 +125,25 @@ export class Output {
 
   /** `sender` has something that its window allows. */
   enqueue(sender: Sender): void {
-    if (sender.queued || !sender.sendable) return;
-    sender.queued = true;
-    this.#ready.push(sender);
+    if (!sender.queued && sender.sendable) this.#ready.add(sender);
+  }
+
+  /** The priority of `sender` is another. */
+  requeue(sender: Sender): void {
+    this.#ready.move(sender);
   }
 
   /** Puts as much of the bodies that wait into frames as windows and socket allow. */
   pump(): void {
-    while (this.#ready.length > 0 && this.window > 0 && this.#writing === undefined) {
+    while (!this.#ready.empty && this.window > 0 && this.#writing === undefined) {
       if (this.#waiting >= GATHERED) {
         this.#write();
         return;
       }
-      const sender = this.#ready.shift();
+      const sender = this.#ready.next();
       if (sender === undefined) return;
-      sender.queued = false;
       sender.sendFrame();
-      this.enqueue(sender);
+      if (sender.sendable && !sender.queued) this.#ready.add(sender, true);
     }
   }
 
@@ -186,7 +188,7 @@ export class Output {
   /** Nothing more is to be sent. */
   close(): void {
     this.#closed = true;
-    this.#ready.length = 0;
+    this.#ready.clear();
     this.#drained.length = 0;
     giveBack(this.#buffer);
     this.#buffer = undefined;

@@ -22,7 +22,7 @@ export interface Http2Limits extends FieldSectionLimits {
   /** PING and SETTINGS frames that a client may send: at once, and each second after. Beyond: GOAWAY. */
   readonly controls: number;
   readonly controlsPerSecond: number;
-  /** Frames that say nothing (empty DATA, PRIORITY, unknown types): at once, and each second after. Beyond: GOAWAY. */
+  /** Frames that say nothing (empty DATA, PRIORITY, PRIORITY_UPDATE, unknown types): at once, and each second after. Beyond: GOAWAY. */
   readonly idleFrames: number;
   readonly idleFramesPerSecond: number;
   /** How long a connection may have no stream, milliseconds. */
@@ -101,6 +101,7 @@ export class Http2Shared {
       ...[SETTING.maxConcurrentStreams, limits.streams],
       ...[SETTING.initialWindowSize, windowBytes],
       ...[SETTING.maxHeaderListSize, limits.headBytes * HEADROOM],
+      ...[SETTING.noRfc7540Priorities, 1],
     ]);
     if (connectionWindowBytes > WINDOW_INITIAL) {
       this.greeting += windowUpdateFrame(0, connectionWindowBytes - WINDOW_INITIAL);

@@ -8,6 +8,7 @@ import { ReceiveWindow, widened } from '../../decide/http2/flow.ts';
 import { type FrameReader, uint31 } from '../../decide/http2/frame-reader.ts';
 import { rstStreamFrame, windowUpdateFrame } from '../../decide/http2/frame-writer.ts';
 import { HeadFragments } from '../../decide/http2/head-fragments.ts';
+import { readPriority } from '../../decide/http2/priority.ts';
 import { HEADROOM, RequestReader, type Unreadable } from '../../decide/http2/request-reader.ts';
 import { judgeFrame, type StreamState } from '../../decide/http2/stream-state.ts';
 import { Http2Client, type StreamOwner } from './client.ts';
@@ -119,6 +120,10 @@ export class Streams implements StreamOwner {
         break;
       case FRAME.windowUpdate:
         this.#onWindowUpdate(stream, uint31(window, start));
+        break;
+      case FRAME.priorityUpdate:
+        this.#takeIdleFrame();
+        this.#onPriority(uint31(window, start), window.toString('latin1', start + 4, stop));
         break;
       default:
         this.#takeIdleFrame();
@@ -239,6 +244,13 @@ export class Streams implements StreamOwner {
     this.onConsumed(length);
     if (verdict === 'stream-closed') this.#fault(stream, CODE.streamClosed);
     else if (endStream) this.#dropped?.delete(stream);
+  }
+
+  /** RFC 9218 section 7.1. What is said of a stream that is over, or yet to come, is not kept: its request may say it. */
+  #onPriority(stream: number, text: string): void {
+    if (stream % 2 === 0) throw new ConnectionError(CODE.protocolError, `a priority for stream ${stream}`);
+    const client = this.#open.get(stream);
+    if (client !== undefined) client.priority = readPriority(text);
   }
 
   #endRequest(client: Http2Client | undefined, trailers?: FieldList): void {
