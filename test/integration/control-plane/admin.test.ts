@@ -197,6 +197,8 @@ test('what edges measure becomes one view, soon sent to all; it is renewed, and 
     });
   };
   await shown(1, 2);
+  // A view goes out at once when an origin is up or down that was not; the newest counts come with the next.
+  plane.clock.advance(5000);
   const down = { origin, status: HealthStatus.DOWN, edgesUp: 1, edgesDown: 2 };
   for (const edge of edges) {
     let view = await edge.take('healthView');
