@@ -6,6 +6,7 @@ import { KEYS, resourceKey } from '../../../control-plane/decide/keys.ts';
 import { openEtcdStore } from '../../../control-plane/io/etcd-store.ts';
 import { systemClock } from '../../../infra/runtime/clock.ts';
 import { Role } from '../../../proto/gen/meridian/v1/access.ts';
+import { Explanation } from '../../../proto/gen/meridian/v1/explain.ts';
 import { HealthStatus } from '../../../proto/gen/meridian/v1/health.ts';
 import type { PurgeTarget } from '../../../proto/gen/meridian/v1/purge.ts';
 import { client, filesIn, materialOf, server } from '../../support/certs.ts';
@@ -138,6 +139,62 @@ test('an origin that the edges of two replicas find down is down in the view of 
   }
   await until('both to say so', async () => {
     return (await seen()).every((line) => line === 'HEALTH_STATUS_DOWN 2');
+  });
+});
+
+test('edges explain and count wherever they hang, whichever replica is asked', async (t) => {
+  const etcd = await emptyEtcd(t);
+  if (!etcd) return;
+  const [a, b] = await Promise.all([replica(t, etcd), replica(t, etcd)]);
+  await a.admin.applied(configuration('at-a', 'at-b', 'away'));
+  const [atA, atB] = [connectEdge(t, a.edgePort, 'at-a'), connectEdge(t, b.edgePort, 'at-b')];
+  await Promise.all([atA.take('healthView'), atB.take('healthView')]);
+  await until('each to know of the edge of the other', async () => {
+    const statuses = await Promise.all([a.admin.status(), b.admin.status()]);
+    return statuses.every(({ edges }) => edges.filter(({ connected }) => connected).length === 2);
+  });
+
+  const question = { url: 'http://demo.example/a', ip: '192.0.2.1' };
+  for (const edge of ['', 'at-b']) {
+    const explained = a.admin.explain({ ...question, edge });
+    for (const [name, connection] of edge === ''
+      ? ([
+          ['at-a', atA],
+          ['at-b', atB],
+        ] as const)
+      : ([['at-b', atB]] as const)) {
+      const { id, ...asked } = await connection.take('explain');
+      assert.deepEqual(asked, question);
+      const client = { distanceToEdgeKm: name === 'at-b' ? 1 : 2 };
+      const explanation = Explanation.fromPartial({ edge: name, site: 'demo', client });
+      connection.send({ $case: 'explainAnswer', value: { id, explanation } });
+    }
+    const names = (await explained).explanations.map((explanation) => `${explanation.edge} ${explanation.site}`);
+    assert.deepEqual(names, edge === '' ? ['at-b demo', 'at-a demo'] : ['at-b demo']);
+  }
+  assert.equal(atA.received.filter(({ $case }) => $case === 'explain').length, 1, 'who is not meant is not asked');
+
+  const counted = b.admin.purge({ targets: [everything], dryRun: true });
+  for (const [connection, objects] of [
+    [atA, 3],
+    [atB, 4],
+  ] as const) {
+    const { id, targets } = await connection.take('count');
+    assert.deepEqual(targets, [everything]);
+    connection.send({ $case: 'countAnswer', value: { id, objects, bytes: objects * 100 } });
+  }
+  const lines = (await counted.all).map(({ event }) => {
+    return event?.$case === 'count'
+      ? `${event.value.edge} ${event.value.counted} ${event.value.objects} ${event.value.detail}`
+      : '';
+  });
+  assert.deepEqual(lines.toSorted(), ['at-a true 3 ', 'at-b true 4 ', 'away false 0 it is not connected']);
+
+  const store = openEtcdStore([etcd.endpoint], systemClock);
+  t.after(() => store.close());
+  await until('questions and answers to be taken away', async () => {
+    const { entries } = await store.read('/meridian-live/');
+    return !entries.some(({ key }) => key.includes('/ask/') || key.includes('/answer/'));
   });
 });
 
