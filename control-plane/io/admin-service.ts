@@ -97,8 +97,9 @@ export async function startAdminService(
     explain: calls.unary('explain', (request) => admin.explain(request)),
     ...accessCalls(calls, ports),
   };
-  const { clock } = ports;
-  const options = { ...where, purpose: 'the admin API', maxConnections: CONNECTIONS, clock };
+  const { clock, state } = ports;
+  const ready = () => state.lost === undefined;
+  const options = { ...where, purpose: 'the admin API', maxConnections: CONNECTIONS, clock, ready };
   server = await serveGrpc(AdminServiceService, implementation, { ...options, interceptors: [access.interceptor] });
   return {
     port: server.port,

@@ -12,6 +12,7 @@ import type { PurgeTarget } from '../../../proto/gen/meridian/v1/purge.ts';
 import { client, filesIn, materialOf, server } from '../../support/certs.ts';
 import { connectEdge } from '../../support/edge-client.ts';
 import { type Etcd, startEtcd } from '../../support/etcd.ts';
+import { HealthClient } from '../../support/health-client.ts';
 import { Admin, configuration, edgeOf, outcomes, type Plane, startPlane } from '../../support/plane.ts';
 import { tempFolder } from '../../support/temp.ts';
 import { until } from '../../support/until.ts';
@@ -316,8 +317,12 @@ test('while etcd is down edges keep their streams and changes are refused; then 
   const edge = connectEdge(t, plane.edgePort, 'london');
   await edge.take('healthView');
   assert.equal(await ready(), 200);
+  const seen: string[] = [];
+  const watch = new HealthClient(t, plane.adminPort).watch('').on('data', (name) => seen.push(name));
+  t.after(() => watch.on('error', () => undefined).cancel());
   await etcd.kill();
   await until('the loss to be known', async () => (await ready()) === 503);
+  await until('watchers to hear', () => seen.at(-1) === 'NOT_SERVING');
   await assert.rejects(
     plane.admin.apply({ edges: [edgeOf('tokyo')] }).all,
     unavailable(/the store is out of sight: .*; try again later/),
@@ -331,6 +336,7 @@ test('while etcd is down edges keep their streams and changes are refused; then 
   await late.take('purges');
   await etcd.restart();
   await until('it to be back', async () => (await ready()) === 200);
+  await until('watchers to hear of that too', () => seen.join() === 'SERVING,NOT_SERVING,SERVING');
   const next = await plane.admin.applied({ edges: [edgeOf('tokyo')] });
   assert.deepEqual((await late.take('snapshot')).snapshot?.version, next);
   assert.equal(next.epoch, version.epoch);
