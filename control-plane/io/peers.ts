@@ -43,7 +43,7 @@ const SESSION_MS = 10_000;
 const GATHER_MS = 5;
 /** For a word that the session goes on. */
 const KEEP_ALIVE_MS = 3000;
-const RETRY = { firstMs: 200, maxMs: 5000 };
+const RETRY = { firstMs: 200, maxMs: 2000 };
 /** Between two looks at who has too many edges. */
 const REBALANCE_MS = 10_000;
 /** An edge that came back after it was sent elsewhere has nowhere else to go, or is wanted here; it is left alone so long. */
