@@ -161,7 +161,7 @@ function measure(state: State, fleet: Fleet, peers: Peers): Metrics {
     metrics.gauge(`meridian_control_${name}`, help, read);
   gauge('store_up', 'Whether the store is in sight.', () => Number(state.lost === undefined));
   gauge('edges_declared', 'Edges in the configuration.', () => state.world.edges.size);
-  gauge('edges_connected', 'Edges with a stream to this control plane.', () => fleet.connected);
+  gauge('edges_connected', 'Edges with a stream to this control plane.', () => fleet.own.length);
   gauge('replicas_seen', 'Other replicas that are alive.', () => peers.count);
   gauge('epoch', 'Epoch of the store, Unix milliseconds.', () => state.world.epoch);
   gauge('version_revision', 'Revision of the newest configuration.', () => state.world.headRevision);

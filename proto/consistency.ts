@@ -76,8 +76,11 @@ function checkSites(
       if (owner !== undefined) report(['hostnames', index], `"${hostname}" is also a hostname of site "${owner}"`);
       else owners.set(hostname, site.name);
     }
+    const before = routes;
     routes += site.routes.length;
-    if (routes > LIMITS.routes) report(['routes'], `more than ${LIMITS.routes} routes in all`);
+    if (before <= LIMITS.routes && routes > LIMITS.routes) {
+      report(['routes'], `more than ${LIMITS.routes} routes in all`);
+    }
     checkRoutes(site, pools, report);
   }
 }

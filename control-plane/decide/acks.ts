@@ -1,11 +1,11 @@
 // Waiting for edges to apply a purge or a version. States of an edge while it is waited for:
 //
-//   waiting <-> away      (its stream ended; it may come back in time)
-//   waiting, away -> acked | refused
-//   when time is up: waiting -> late, away -> gone
+//   waiting <-> lost      (its stream ended; it may come back in time)
+//   waiting, lost, away -> acked | refused
+//   when time is up: waiting -> late, lost -> gone
 //
 // An edge that is away when the wait begins is gone at once: nobody knows whether it will come back at all. With other replicas
-// it has a moment (`endAway`), since it may have gone over to one of them, which has yet to say so.
+// it has a moment (away -> waiting, or gone at `endAway`), since it may have gone over to one of them, which has yet to say so.
 import type { PurgePosition } from '../../proto/gen/meridian/v1/purge.ts';
 import type { Version } from '../../proto/gen/meridian/v1/resources.ts';
 import { comparePositions, compareVersions } from '../../proto/version.ts';
@@ -30,8 +30,8 @@ export interface Outcome {
 
 export interface Wait {
   readonly goal: Goal;
-  /** Edges without an outcome, and whether each is connected. Changed in place. */
-  readonly pending: Map<string, boolean>;
+  /** Edges without an outcome. Changed in place. */
+  readonly pending: Map<string, 'waiting' | 'lost' | 'away'>;
 }
 
 /**
@@ -48,7 +48,7 @@ export function beginWait(
   for (const [edge, standing] of edges) {
     const outcome = settle(goal, edge, standing);
     if (outcome) outcomes.push(outcome);
-    else if (standing?.connected || patient) wait.pending.set(edge, standing?.connected === true);
+    else if (standing?.connected || patient) wait.pending.set(edge, standing?.connected ? 'waiting' : 'away');
     else outcomes.push({ edge, kind: 'gone', reason: standing ? AWAY : NEVER });
   }
   return [wait, outcomes];
@@ -65,13 +65,14 @@ export function progress(wait: Wait, edge: string, standing: Standing | undefine
     ? settle(wait.goal, edge, standing)
     : { edge, kind: 'gone', reason: 'it is not declared any more' };
   if (outcome) wait.pending.delete(edge);
-  else wait.pending.set(edge, standing?.connected === true);
+  else if (standing?.connected) wait.pending.set(edge, 'waiting');
+  else if (wait.pending.get(edge) === 'waiting') wait.pending.set(edge, 'lost');
   return outcome;
 }
 
-/** Those that are still away are gone. */
+/** Those that were not there at any time since the beginning are gone. */
 export function endAway(wait: Wait): Outcome[] {
-  const away = [...wait.pending].filter(([, connected]) => !connected);
+  const away = [...wait.pending].filter(([, state]) => state === 'away');
   for (const [edge] of away) wait.pending.delete(edge);
   return away.map(([edge]) => ({ edge, kind: 'gone', reason: AWAY }));
 }
@@ -79,8 +80,8 @@ export function endAway(wait: Wait): Outcome[] {
 /** Time is up: the outcome of every edge that has none. */
 export function endWait(wait: Wait): Outcome[] {
   const outcomes = [...wait.pending].map(
-    ([edge, connected]): Outcome =>
-      connected
+    ([edge, state]): Outcome =>
+      state === 'waiting'
         ? { edge, kind: 'late', reason: 'it is connected, but did not answer in time' }
         : { edge, kind: 'gone', reason: `its connection was lost meanwhile; ${WHEN_BACK}` },
   );

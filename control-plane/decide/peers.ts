@@ -103,12 +103,13 @@ function standingOf(mark: unknown): Standing {
   };
 }
 
-function pair(value: unknown): Pair | undefined {
+export function pair(value: unknown): Pair | undefined {
   if (!Array.isArray(value) || !Number.isSafeInteger(value[0]) || !Number.isSafeInteger(value[1])) return undefined;
   return [Number(value[0]), Number(value[1])];
 }
 
-function parse(text: string): Readonly<Record<string, unknown>> | undefined {
+/** Undefined for what is not a JSON object. */
+export function parse(text: string): Readonly<Record<string, unknown>> | undefined {
   try {
     const json: unknown = JSON.parse(text);
     return isObject(json) ? json : undefined;
@@ -117,7 +118,7 @@ function parse(text: string): Readonly<Record<string, unknown>> | undefined {
   }
 }
 
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null;
 }
 

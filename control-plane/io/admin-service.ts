@@ -22,11 +22,13 @@ import {
 import { LIMITS } from '../../proto/limits.ts';
 import type { Caller } from '../decide/audit.ts';
 import { describePurge, type PurgeAsked, planPurge, purgeProblem } from '../decide/purge.ts';
+import type { Reach } from '../decide/questions.ts';
 import type { Store } from '../ports.ts';
 import { Access } from './access.ts';
 import { accessCalls } from './access-service.ts';
 import { AdminCalls, checkWait } from './admin-calls.ts';
 import { ConfigurationAdmin } from './admin-configuration.ts';
+import { EdgeAsking, nearestFirst } from './edge-asking.ts';
 import { type EdgeWait, waitForEdges } from './edge-wait.ts';
 import type { Fleet } from './fleet.ts';
 import { Refusal } from './grpc-errors.ts';
@@ -62,6 +64,8 @@ const EXPLANATIONS = 60;
 /** For an edge to walk its cache and count. */
 const COUNT_MS = 10_000;
 
+const NOTHING: Reach = { objects: 0, bytes: 0 };
+
 type Say<Response> = (response: Response) => void;
 
 /** Throws a ListenError. */
@@ -93,8 +97,9 @@ export async function startAdminService(
     explain: calls.unary('explain', (request) => admin.explain(request)),
     ...accessCalls(calls, ports),
   };
-  const { clock } = ports;
-  const options = { ...where, purpose: 'the admin API', maxConnections: CONNECTIONS, clock };
+  const { clock, state } = ports;
+  const ready = () => state.lost === undefined;
+  const options = { ...where, purpose: 'the admin API', maxConnections: CONNECTIONS, clock, ready };
   server = await serveGrpc(AdminServiceService, implementation, { ...options, interceptors: [access.interceptor] });
   return {
     port: server.port,
@@ -107,9 +112,11 @@ export async function startAdminService(
 
 class Admin {
   readonly #ports: AdminPorts;
+  readonly #asking: EdgeAsking;
 
   constructor(ports: AdminPorts) {
     this.#ports = ports;
+    this.#asking = new EdgeAsking(ports);
   }
 
   async purge(request: PurgeRequest, say: Say<PurgeResponse>, signal: AbortSignal, caller: Caller): Promise<void> {
@@ -138,19 +145,19 @@ class Admin {
     });
   }
 
-  /** A dry run: each edge of this replica counts, those of others are named. */
+  /** A dry run: each edge counts. */
   async #countPurge(asked: PurgeAsked, say: Say<PurgeResponse>): Promise<void> {
     const { state, fleet } = this.#ports;
     const reason = purgeProblem(asked);
     if (reason !== undefined) throw new Refusal(status.INVALID_ARGUMENT, `nothing to count: ${reason}`);
-    const counts = [...state.world.edges].map(async (edge) => {
-      const answer = await fleet.connection(edge)?.countPurge(asked.targets, COUNT_MS);
-      const { objects = 0, bytes = 0 } = answer ?? {};
-      const away = fleet.get(edge)?.connected ? 'it is connected to another control plane' : 'it is not connected';
-      const detail = answer ? '' : fleet.connection(edge) ? `it did not count within ${COUNT_MS} ms` : away;
-      say({ event: { $case: 'count', value: { edge, counted: answer !== undefined, objects, bytes, detail } } });
-    });
-    await Promise.all(counts);
+    const pending = new Set(state.world.edges);
+    const tell = (edge: string, counted: boolean, { objects, bytes }: Reach, detail: string): void => {
+      if (pending.delete(edge)) say({ event: { $case: 'count', value: { edge, counted, objects, bytes, detail } } });
+    };
+    const away = [...pending].filter((edge) => !fleet.get(edge)?.connected);
+    for (const edge of away) tell(edge, false, NOTHING, 'it is not connected');
+    await this.#asking.count([...pending], asked.targets, COUNT_MS, (edge, reach) => tell(edge, true, reach, ''));
+    for (const edge of pending) tell(edge, false, NOTHING, `it did not count within ${COUNT_MS} ms`);
   }
 
   async explain({ url, ip, edge }: ExplainRequest): Promise<ExplainResponse> {
@@ -163,20 +170,16 @@ class Admin {
     if (isIP(ip) === 0) throw new Refusal(status.INVALID_ARGUMENT, `ip: "${ip}" is not an IPv4 or IPv6 address`);
     const { edges } = state.world;
     if (edge !== '' && !edges.has(edge)) throw new Refusal(status.NOT_FOUND, `there is no edge "${edge}"`);
-    const asked = [...(edge === '' ? edges : [edge])].flatMap((name) => fleet.connection(name) ?? []);
+    const asked = (edge === '' ? [...edges] : [edge]).filter((name) => fleet.get(name)?.connected);
     if (asked.length === 0) {
       const who = edge === '' ? 'no edge is' : `edge "${edge}" is not`;
-      throw new Refusal(status.UNAVAILABLE, `${who} connected to this control plane, and only an edge can explain`);
+      throw new Refusal(status.UNAVAILABLE, `${who} connected to a control plane, and only an edge can explain`);
     }
-    const answers = await Promise.all(asked.map((connection) => connection.explain(url, ip, EXPLAIN_MS)));
-    const explanations = answers.filter((answer) => answer !== undefined);
+    const explanations = await this.#asking.explain(asked, { url, ip, edge }, EXPLAIN_MS);
     if (explanations.length === 0) {
       throw new Refusal(status.DEADLINE_EXCEEDED, `no edge answered within ${EXPLAIN_MS} ms`);
     }
-    // An edge that does not know where the client is knows no distance either.
-    const distance = (i: number): number => explanations[i]?.client?.distanceToEdgeKm ?? Number.POSITIVE_INFINITY;
-    const nearest = [...explanations.keys()].toSorted((a, b) => distance(a) - distance(b) || a - b);
-    return { explanations: nearest.flatMap((i) => explanations[i] ?? []).slice(0, EXPLANATIONS) };
+    return { explanations: nearestFirst(explanations).slice(0, EXPLANATIONS) };
   }
 
   wait(wait: Omit<EdgeWait, 'replicas'>, say: (outcome: EdgeOutcome) => void): Promise<void> {

@@ -86,6 +86,7 @@ export async function startEdgeService(
     purpose: 'edges',
     maxConnections: STREAMS,
     clock: ports.clock,
+    ready: () => state.lost === undefined,
   });
 
   const update = (): void => {

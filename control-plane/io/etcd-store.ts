@@ -27,11 +27,14 @@ import {
   type WatchHandlers,
 } from '../ports.ts';
 
-/** For one call. */
+/** For one call. A write may be lost with the leader that it was on its way to, and no member says so. */
 const CALL_MS = 5000;
+const WRITE_MS = 2500;
 /** Of etcd, which counts a client that pings more often than every 5 s as abusive. */
 const KEEPALIVE_MS = 6000;
 const KEEPALIVE_ANSWER_MS = 3000;
+/** Between two dials of a member. gRPC's own waits grow to minutes, and no call is made meanwhile. */
+const REDIAL_MS = { first: 100, max: 1000 };
 /** Of one answer. What is larger comes in smaller pages. */
 const ANSWER_BYTES = 64 * 1024 * 1024;
 const PAGE_KEYS = 1000;
@@ -95,9 +98,13 @@ class EtcdStore implements Store {
         'grpc.max_receive_message_length': ANSWER_BYTES,
         'grpc.keepalive_time_ms': KEEPALIVE_MS,
         'grpc.keepalive_timeout_ms': KEEPALIVE_ANSWER_MS,
+        'grpc.initial_reconnect_backoff_ms': REDIAL_MS.first,
+        'grpc.max_reconnect_backoff_ms': REDIAL_MS.max,
       },
-      defaultCallOptions: ({ isStream }) =>
-        isStream ? { interceptors: [requireLeader] } : { deadline: clock.now() + CALL_MS },
+      defaultCallOptions: ({ isStream, method }) =>
+        isStream
+          ? { interceptors: [requireLeader] }
+          : { deadline: clock.now() + (method === 'txn' ? WRITE_MS : CALL_MS) },
       faultHandling: { host: () => policy(oncePerMember(1)), global: policy(oncePerMember(endpoints.length)) },
     });
   }

@@ -78,11 +78,14 @@ export class Fleet {
     return this.#edges.get(edge)?.connection;
   }
 
-  /** Edges on this replica. */
-  get connected(): number {
-    let count = 0;
-    for (const { connected } of this.#edges.values()) count += Number(connected);
-    return count;
+  /** Which other replica has its stream; undefined when this one has it, or none. */
+  holder(edge: string): string | undefined {
+    return this.#edges.get(edge)?.connected ? undefined : this.#remote.get(edge)?.replica;
+  }
+
+  /** Names of the edges on this replica. */
+  get own(): string[] {
+    return [...this.#edges].filter(([, { connected }]) => connected).map(([edge]) => edge);
   }
 
   /** `listener` hears of every change of an edge; undefined: forgotten. Returns how to end that. */

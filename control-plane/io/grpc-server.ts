@@ -11,6 +11,7 @@ import {
 import type { Clock } from '../../infra/runtime/clock.ts';
 import { LIMITS } from '../../proto/limits.ts';
 import { parseListen } from '../decide/listen.ts';
+import { GrpcHealth } from './grpc-health.ts';
 import { type Peer, peerServer, type TlsOptions } from './tls-server.ts';
 
 export interface GrpcServer {
@@ -35,6 +36,8 @@ export interface ListenOptions {
   readonly interceptors?: ServerInterceptor[];
   readonly maxConnections: number;
   readonly clock: Clock;
+  /** For who asks by the health service whether calls are of use now. */
+  readonly ready: () => boolean;
 }
 
 /** A peer that does not answer a ping within the time is gone. */
@@ -94,6 +97,7 @@ export async function serveGrpc(
     interceptors: options.interceptors ?? [],
   });
   server.addService(definition, implementation);
+  const health = new GrpcHealth(server, namesOf(definition), options.ready, options.clock);
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   // What is encrypted is decrypted before it comes to gRPC.
   const peers = peerServer(options.tls, options.clock, (socket) => injector.injectConnection(socket));
@@ -115,6 +119,7 @@ export async function serveGrpc(
     cut: peers.cut,
     async stop() {
       peers.stop();
+      health.stop();
       listener.close();
       // Its callback comes before calls have told how they ended; their connections close once they have.
       server.tryShutdown(() => undefined);
@@ -131,4 +136,9 @@ export async function serveGrpc(
       for (const socket of sockets) socket.destroy();
     },
   };
+}
+
+/** Full names of services, out of paths such as "/meridian.v1.AdminService/Get". */
+function namesOf(definition: ServiceDefinition): string[] {
+  return Object.values(definition).map(({ path }) => path.slice(1, path.lastIndexOf('/')));
 }

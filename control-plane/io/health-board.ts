@@ -31,11 +31,14 @@ export class HealthBoard {
     this.#peers = peers;
     this.#state = state;
     this.#clock = clock;
-    this.#refresh = clock.every(VIEW_MS / 3, () => this.#fold());
+    this.#refresh = clock.every(VIEW_MS / 3, () => this.#fold(true));
     peers.onTally(() => this.reported());
   }
 
-  /** Counts the views, from 1. */
+  /**
+   * Counts the views that edges are to hear of, from 1: those in which an origin is up that was down, or the like, and one in a
+   * while. How many edges say so changes with each that comes, and matters to none of the others.
+   */
   get count(): number {
     return this.#count;
   }
@@ -44,7 +47,7 @@ export class HealthBoard {
     return this.#view;
   }
 
-  /** `listener` is called after each new view. */
+  /** `listener` is called after each view that edges are to hear of. */
   onView(listener: () => void): void {
     this.#listeners.add(listener);
   }
@@ -53,7 +56,7 @@ export class HealthBoard {
   reported(): void {
     this.#gathering ??= this.#clock.after(GATHER_MS, () => {
       this.#gathering = undefined;
-      this.#fold();
+      this.#fold(false);
     });
   }
 
@@ -62,7 +65,8 @@ export class HealthBoard {
     this.#gathering?.cancel();
   }
 
-  #fold(): void {
+  /** `renew`: edges are to hear of it although nothing changed. */
+  #fold(renew: boolean): void {
     const oldest = this.#clock.monotonic() - REPORT_MS;
     const alive: Measured[] = [];
     for (const { measured, heardAt } of this.#fleet.values())
@@ -71,9 +75,17 @@ export class HealthBoard {
     const own = tallyOf(pools, alive);
     this.#peers.tell(own);
     const { origins, held } = foldHealth(pools, [own, ...this.#peers.tallies], this.#held, this.#clock.monotonic());
+    const same = sameStatuses(held, this.#held);
     this.#held = held;
     this.#view = { origins, expiresInMs: VIEW_MS };
+    if (same && !renew) return;
     this.#count += 1;
     for (const listener of this.#listeners) listener();
   }
+}
+
+function sameStatuses(a: Held, b: Held): boolean {
+  if (a.size !== b.size) return false;
+  for (const [key, { status }] of a) if (b.get(key)?.status !== status) return false;
+  return true;
 }

@@ -43,7 +43,7 @@ const SESSION_MS = 10_000;
 const GATHER_MS = 5;
 /** For a word that the session goes on. */
 const KEEP_ALIVE_MS = 3000;
-const RETRY = { firstMs: 200, maxMs: 5000 };
+const RETRY = { firstMs: 200, maxMs: 2000 };
 /** Between two looks at who has too many edges. */
 const REBALANCE_MS = 10_000;
 /** An edge that came back after it was sent elsewhere has nowhere else to go, or is wanted here; it is left alone so long. */
@@ -59,12 +59,14 @@ interface Peer {
 
 export class Peers {
   readonly #ports: PeersPorts;
-  readonly #id = randomUUID().slice(0, 8);
+  /** Among the replicas; without a hyphen. */
+  readonly id = randomUUID().slice(0, 8);
   readonly #peers = new Map<string, Peer>();
   /** Own edges: their streams, and since which revision the roster has them; 0 until it is written. */
   readonly #own = new Map<string, { readonly connection: Connection; since: number }>();
   readonly #moved = new Map<string, number>();
   readonly #listeners = new Set<() => void>();
+  readonly #eventListeners = new Set<(event: Operation) => void>();
   readonly #timers: Timer[] = [];
   #session: Session | undefined;
   #stopped = false;
@@ -101,6 +103,16 @@ export class Peers {
   /** `listener` is called when the tallies of others changed. */
   onTally(listener: () => void): void {
     this.#listeners.add(listener);
+  }
+
+  /** `listener` hears of every key under LIVE_PREFIX that is written or deleted while the others are in sight. */
+  onEvent(listener: (event: Operation) => void): void {
+    this.#eventListeners.add(listener);
+  }
+
+  /** Writes keys that vanish with this replica. Rejects with a StoreError. */
+  async put(entries: readonly { readonly key: string; readonly value: string }[]): Promise<void> {
+    await this.#session?.put(entries);
   }
 
   /** What the edges of this replica measured. */
@@ -160,7 +172,7 @@ export class Peers {
     this.#dirty.clear();
     const alone = this.#peers.size === 0;
     const entries: { key: string; value: string }[] = [];
-    const put = (part: LivePart, value: string) => entries.push({ key: liveKey(this.#id, part), value });
+    const put = (part: LivePart, value: string) => entries.push({ key: liveKey(this.id, part), value });
     const fresh = parts.has('roster') ? [...this.#own.values()].filter(({ since }) => since === 0) : [];
     if (parts.has('roster')) {
       this.#roster = { roster: this.#roster.roster + 1, edges: alone ? [] : [...this.#own.keys()] };
@@ -211,7 +223,10 @@ export class Peers {
       onBatch: (batch) => {
         const put = batch.events.filter((event) => event.kind === 'put');
         this.#take(put.map(({ key, value }) => ({ key, value, modRevision: batch.revision })));
-        for (const event of batch.events) this.#deleted(event);
+        for (const event of batch.events) {
+          this.#deleted(event);
+          for (const listener of this.#eventListeners) listener(event);
+        }
       },
       onLost: (reason) => void this.#readAgain(reason),
     });
@@ -252,7 +267,7 @@ export class Peers {
     for (const wanted of ['roster', 'marks', 'health'] as const) {
       for (const { key, value, modRevision } of entries) {
         const parsed = parseLiveKey(key);
-        if (parsed?.part !== wanted || parsed.replica === this.#id) continue;
+        if (parsed?.part !== wanted || parsed.replica === this.id) continue;
         const { replica } = parsed;
         const peer = this.#peer(replica);
         if (wanted === 'health') {

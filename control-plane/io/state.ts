@@ -19,7 +19,7 @@ export interface StatePorts {
 }
 
 /** Between two attempts to read a store that is out of reach. */
-const RETRY: BackoffOptions = { firstMs: 200, maxMs: 5000 };
+const RETRY: BackoffOptions = { firstMs: 200, maxMs: 2000 };
 
 /** For what was written to come back by the watch. */
 const ECHO_MS = 5000;

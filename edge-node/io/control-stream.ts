@@ -32,7 +32,8 @@ import { wholeSnapshot } from './whole-snapshot.ts';
 const HEARTBEAT_MS = 5_000;
 /** From the dial to the first message. */
 const OPENING_MS = 10_000;
-const BACKOFF = { firstMs: 500, maxMs: 15_000 };
+/** So short that an edge is back within 5 s of the end of an outage, however long it was. */
+const BACKOFF = { firstMs: 500, maxMs: 4_000 };
 /** A stream that was open this long ended for a reason of its own: the waits begin anew. */
 const STABLE_MS = 10_000;
 

@@ -12,6 +12,7 @@ export class FakeClock implements Clock {
   readonly #start: number;
   readonly #pending = new Set<Pending>();
   #elapsed = 0;
+  #jumped = 0;
 
   /** `start`: the wall clock at first, Unix milliseconds. The monotonic clock begins at 0. */
   constructor(start = 1_700_000_000_000) {
@@ -19,7 +20,7 @@ export class FakeClock implements Clock {
   }
 
   now(): number {
-    return this.#start + this.#elapsed;
+    return this.#start + this.#jumped + this.#elapsed;
   }
 
   monotonic(): number {
@@ -38,6 +39,11 @@ export class FakeClock implements Clock {
   /** Timers that have yet to fire. */
   get pending(): number {
     return this.#pending.size;
+  }
+
+  /** Somebody sets the wall clock, forward or back. No timer falls due by that. */
+  jump(ms: number): void {
+    this.#jumped += ms;
   }
 
   /** Moves time on by `ms` milliseconds and runs what falls due, in order, each at its own moment. */

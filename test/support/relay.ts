@@ -6,6 +6,8 @@ export interface Relay {
   readonly port: number;
   /** From now on nothing gets through; connections stay open. */
   cut(): void;
+  /** From now on nothing gets through from who dialled; what comes the other way does. */
+  mute(): void;
   /** Breaks the connections that were cut, and lets new ones through. */
   heal(): void;
   stop(): void;
@@ -14,6 +16,7 @@ export interface Relay {
 export async function startRelay(target: number): Promise<Relay> {
   const sockets = new Set<Socket>();
   let isCut = false;
+  let isMute = false;
   const server = createServer((near) => {
     const far = connect(target, '127.0.0.1');
     for (const [from, to] of [
@@ -22,12 +25,12 @@ export async function startRelay(target: number): Promise<Relay> {
     ] as const) {
       sockets.add(from);
       from.on('data', (chunk) => {
-        if (!isCut) to.write(chunk);
+        if (!isCut && !(isMute && from === near)) to.write(chunk);
       });
       from.on('error', () => undefined);
       from.on('close', () => {
         sockets.delete(from);
-        if (!isCut) to.destroy();
+        if (!isCut && !isMute) to.destroy();
       });
     }
   });
@@ -42,9 +45,13 @@ export async function startRelay(target: number): Promise<Relay> {
     cut() {
       isCut = true;
     },
+    mute() {
+      isMute = true;
+    },
     heal() {
       breakAll();
       isCut = false;
+      isMute = false;
     },
     stop() {
       breakAll();

@@ -84,6 +84,27 @@ test('a pool that a site still uses cannot be pruned away', async (t) => {
   );
 });
 
+test('a configuration of 100,000 routes is refused by the limit, one as large as the limit is served', async (t) => {
+  const plane = await startPlane(t);
+  const { pools, edges } = configuration('london');
+  const cache = { enabled: true, defaultTtlMs: 0 };
+  const sites = (count: number) =>
+    Array.from({ length: count }, (_, site) => ({
+      name: `site-${site}`,
+      hostnames: [`site-${site}.example`],
+      routes: Array.from({ length: 100 }, (_, i) => ({ pathPrefix: `/${i}`, pool: 'cities', cache })),
+    }));
+  await assert.rejects(
+    plane.admin.apply({ sites: sites(1000), pools, edges }).all,
+    refused(status.INVALID_ARGUMENT, /^nothing was changed: site "site-\d+", routes: more than 20000 routes in all$/),
+  );
+  assert.equal((await plane.admin.get()).snapshot?.version, undefined);
+  const version = await plane.admin.applied({ sites: sites(200), pools, edges });
+  const edge = connectEdge(t, plane.edgePort, 'london');
+  const { snapshot } = await edge.take('snapshot');
+  assert.deepEqual([snapshot?.version, snapshot?.sites.length], [version, 200]);
+});
+
 test('problems with enormous names and texts still reach the caller, cut to a length that people read', async (t) => {
   const { admin } = await startPlane(t);
   const edges = Array.from({ length: 60 }, (_, i) => edgeOf('🐎'.repeat(5000) + String(i)));
@@ -197,6 +218,8 @@ test('what edges measure becomes one view, soon sent to all; it is renewed, and 
     });
   };
   await shown(1, 2);
+  // A view goes out at once when an origin is up or down that was not; the newest counts come with the next.
+  plane.clock.advance(5000);
   const down = { origin, status: HealthStatus.DOWN, edgesUp: 1, edgesDown: 2 };
   for (const edge of edges) {
     let view = await edge.take('healthView');

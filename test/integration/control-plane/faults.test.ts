@@ -4,11 +4,16 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import path from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 import { hasProgram } from '../../support/etcd-cluster.ts';
 import { edgeOf } from '../../support/plane.ts';
 import { tempFolder } from '../../support/temp.ts';
 import { until } from '../../support/until.ts';
 import { EDGES, EVERYTHING, FaultWorld, type Replica } from './fault-world.ts';
+
+const HOUR_MS = 3_600_000;
+/** `OUTAGE_S=60 node bin/node26.js --test test/integration/control-plane/faults.test.ts` keeps etcd away for a minute. */
+const OUTAGE_MS = Number(process.env.OUTAGE_S ?? 0) * 1000;
 
 const hangOn = ({ admin }: Replica) =>
   until('all edges to hang on one', async () => {
@@ -84,9 +89,19 @@ test('faults', async (t) => {
     await world.converges(a, b);
   });
 
+  await t.test('clocks jump: of the control planes apart, of the edges forward and back', async () => {
+    for (const hours of [1, -2]) {
+      a.jump(hours * HOUR_MS);
+      b.jump(-hours * HOUR_MS);
+      world.jump(hours * 24 * HOUR_MS);
+      await world.converges(a, b);
+    }
+  });
+
   await t.test('all of etcd is killed for a while', async () => {
     await Promise.all([0, 1, 2].map((member) => cluster.kill(member)));
     await assert.rejects(a.admin.purge({ targets: [EVERYTHING] }).all);
+    await pause(OUTAGE_MS);
     for (const member of [0, 1, 2]) cluster.start(member);
     await cluster.healthy();
     await world.converges(a, b);

@@ -6,11 +6,13 @@ import { KEYS, resourceKey } from '../../../control-plane/decide/keys.ts';
 import { openEtcdStore } from '../../../control-plane/io/etcd-store.ts';
 import { systemClock } from '../../../infra/runtime/clock.ts';
 import { Role } from '../../../proto/gen/meridian/v1/access.ts';
+import { Explanation } from '../../../proto/gen/meridian/v1/explain.ts';
 import { HealthStatus } from '../../../proto/gen/meridian/v1/health.ts';
 import type { PurgeTarget } from '../../../proto/gen/meridian/v1/purge.ts';
 import { client, filesIn, materialOf, server } from '../../support/certs.ts';
 import { connectEdge } from '../../support/edge-client.ts';
 import { type Etcd, startEtcd } from '../../support/etcd.ts';
+import { HealthClient } from '../../support/health-client.ts';
 import { Admin, configuration, edgeOf, outcomes, type Plane, startPlane } from '../../support/plane.ts';
 import { tempFolder } from '../../support/temp.ts';
 import { until } from '../../support/until.ts';
@@ -141,6 +143,62 @@ test('an origin that the edges of two replicas find down is down in the view of 
   });
 });
 
+test('edges explain and count wherever they hang, whichever replica is asked', async (t) => {
+  const etcd = await emptyEtcd(t);
+  if (!etcd) return;
+  const [a, b] = await Promise.all([replica(t, etcd), replica(t, etcd)]);
+  await a.admin.applied(configuration('at-a', 'at-b', 'away'));
+  const [atA, atB] = [connectEdge(t, a.edgePort, 'at-a'), connectEdge(t, b.edgePort, 'at-b')];
+  await Promise.all([atA.take('healthView'), atB.take('healthView')]);
+  await until('each to know of the edge of the other', async () => {
+    const statuses = await Promise.all([a.admin.status(), b.admin.status()]);
+    return statuses.every(({ edges }) => edges.filter(({ connected }) => connected).length === 2);
+  });
+
+  const question = { url: 'http://demo.example/a', ip: '192.0.2.1' };
+  for (const edge of ['', 'at-b']) {
+    const explained = a.admin.explain({ ...question, edge });
+    for (const [name, connection] of edge === ''
+      ? ([
+          ['at-a', atA],
+          ['at-b', atB],
+        ] as const)
+      : ([['at-b', atB]] as const)) {
+      const { id, ...asked } = await connection.take('explain');
+      assert.deepEqual(asked, question);
+      const client = { distanceToEdgeKm: name === 'at-b' ? 1 : 2 };
+      const explanation = Explanation.fromPartial({ edge: name, site: 'demo', client });
+      connection.send({ $case: 'explainAnswer', value: { id, explanation } });
+    }
+    const names = (await explained).explanations.map((explanation) => `${explanation.edge} ${explanation.site}`);
+    assert.deepEqual(names, edge === '' ? ['at-b demo', 'at-a demo'] : ['at-b demo']);
+  }
+  assert.equal(atA.received.filter(({ $case }) => $case === 'explain').length, 1, 'who is not meant is not asked');
+
+  const counted = b.admin.purge({ targets: [everything], dryRun: true });
+  for (const [connection, objects] of [
+    [atA, 3],
+    [atB, 4],
+  ] as const) {
+    const { id, targets } = await connection.take('count');
+    assert.deepEqual(targets, [everything]);
+    connection.send({ $case: 'countAnswer', value: { id, objects, bytes: objects * 100 } });
+  }
+  const lines = (await counted.all).map(({ event }) => {
+    return event?.$case === 'count'
+      ? `${event.value.edge} ${event.value.counted} ${event.value.objects} ${event.value.detail}`
+      : '';
+  });
+  assert.deepEqual(lines.toSorted(), ['at-a true 3 ', 'at-b true 4 ', 'away false 0 it is not connected']);
+
+  const store = openEtcdStore([etcd.endpoint], systemClock);
+  t.after(() => store.close());
+  await until('questions and answers to be taken away', async () => {
+    const { entries } = await store.read('/meridian-live/');
+    return !entries.some(({ key }) => key.includes('/ask/') || key.includes('/answer/'));
+  });
+});
+
 test('when a replica stops, its edges are gone for the others at once', async (t) => {
   const etcd = await emptyEtcd(t);
   if (!etcd) return;
@@ -259,8 +317,12 @@ test('while etcd is down edges keep their streams and changes are refused; then 
   const edge = connectEdge(t, plane.edgePort, 'london');
   await edge.take('healthView');
   assert.equal(await ready(), 200);
+  const seen: string[] = [];
+  const watch = new HealthClient(t, plane.adminPort).watch('').on('data', (name) => seen.push(name));
+  t.after(() => watch.on('error', () => undefined).cancel());
   await etcd.kill();
   await until('the loss to be known', async () => (await ready()) === 503);
+  await until('watchers to hear', () => seen.at(-1) === 'NOT_SERVING');
   await assert.rejects(
     plane.admin.apply({ edges: [edgeOf('tokyo')] }).all,
     unavailable(/the store is out of sight: .*; try again later/),
@@ -274,6 +336,7 @@ test('while etcd is down edges keep their streams and changes are refused; then 
   await late.take('purges');
   await etcd.restart();
   await until('it to be back', async () => (await ready()) === 200);
+  await until('watchers to hear of that too', () => seen.join() === 'SERVING,NOT_SERVING,SERVING');
   const next = await plane.admin.applied({ edges: [edgeOf('tokyo')] });
   assert.deepEqual((await late.take('snapshot')).snapshot?.version, next);
   assert.equal(next.epoch, version.epoch);

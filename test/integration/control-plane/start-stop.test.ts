@@ -1,5 +1,6 @@
 // Starting and stopping a control plane, and all that can be wrong when it starts.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { copyFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import path from 'node:path';
@@ -10,6 +11,7 @@ import { openSqliteStore } from '../../../control-plane/io/sqlite-store.ts';
 import { startControlPlane } from '../../../control-plane/main.ts';
 import { connectEdge } from '../../support/edge-client.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
+import { HealthClient } from '../../support/health-client.ts';
 import { configuration, startPlane } from '../../support/plane.ts';
 import { tempFolder } from '../../support/temp.ts';
 import { until } from '../../support/until.ts';
@@ -146,6 +148,29 @@ test('probes and scrapers are answered over HTTP', async (t) => {
   assert.equal((await get('/nothing'))[0], 404);
   assert.equal((await get('/__proto__'))[0], 404);
   assert.equal((await get('/metrics', 'POST'))[0], 405);
+});
+
+test('both gRPC ports say by the health service of gRPC whether they serve', async (t) => {
+  const plane = await startPlane(t);
+  for (const [port, service, other] of [
+    [plane.edgePort, 'meridian.v1.EdgeControlService', 'meridian.v1.AdminService'],
+    [plane.adminPort, 'meridian.v1.AdminService', 'meridian.v1.EdgeControlService'],
+  ] as const) {
+    const health = new HealthClient(t, port);
+    assert.equal(await health.check(''), 'SERVING');
+    assert.equal(await health.check(service), 'SERVING');
+    await assert.rejects(health.check(other), { code: status.NOT_FOUND });
+    const unknown = health.watch(other);
+    assert.deepEqual(await once(unknown, 'data'), ['SERVICE_UNKNOWN']);
+    unknown.on('error', () => undefined).cancel();
+  }
+  const seen: string[] = [];
+  const watch = new HealthClient(t, plane.edgePort).watch('').on('data', (name) => seen.push(name));
+  await until('the present status', () => seen.length === 1);
+  const ended = once(watch, 'end');
+  await plane.stop();
+  await ended;
+  assert.deepEqual(seen, ['SERVING', 'NOT_SERVING']);
 });
 
 test('stopping ends what is being answered, and says so', async (t) => {

@@ -187,6 +187,24 @@ test('a watch that breaks is followed by reading again, with pauses, until the s
   await until('the second purge', () => state.world.purges.last === 2);
 });
 
+test('after an outage of a minute the store is in sight again within two seconds', async (t) => {
+  const { state, wire, clock } = await open(t);
+  wire.break('all members are down');
+  await until('the loss to be known', () => state.lost !== undefined);
+  const pass = async (ms: number, over: () => boolean): Promise<number> => {
+    let passed = 0;
+    for (; passed < ms && !over(); passed += 100) {
+      clock.advance(100);
+      for (let turn = 0; turn < 5; turn += 1) await new Promise(setImmediate);
+    }
+    return passed;
+  };
+  await pass(60_000, () => false);
+  assert.notEqual(state.lost, undefined);
+  wire.mend();
+  assert.ok((await pass(10_000, () => state.lost === undefined)) <= 2000);
+});
+
 test('what was missed while the watch was broken is there afterwards, and listeners hear of it', async (t) => {
   const { state, wire, clock } = await open(t);
   const heard: number[] = [];

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
   beginWait,
+  endAway,
   endWait,
   type Goal,
   type Outcome,
@@ -63,6 +64,21 @@ test('when time is up the connected are late, the lost are gone, and the returne
   assert.equal(progress(wait, 'returns', edge()), undefined);
   assert.deepEqual(kinds(endWait(wait)), ['stays late', 'leaves gone', 'returns late']);
   assert.deepEqual(endWait(wait), []);
+});
+
+test('those who were away at the beginning have a moment, those who are lost later have all the time', () => {
+  const names = ['never-came', 'came', 'came-and-left', 'left'];
+  const [wait, outcomes] = beginWait(
+    PURGE,
+    names.map((name) => [name, name === 'left' ? edge() : edge(away)] as const),
+    true,
+  );
+  assert.deepEqual(outcomes, []);
+  for (const name of ['came', 'came-and-left']) progress(wait, name, edge());
+  for (const name of ['never-came', 'came-and-left', 'left']) progress(wait, name, edge(away));
+  assert.deepEqual(kinds(endAway(wait)), ['never-came gone']);
+  assert.equal(progress(wait, 'left', edge(at(5)))?.kind, 'acked');
+  assert.deepEqual(kinds(endWait(wait)), ['came late', 'came-and-left gone']);
 });
 
 test('an edge that is no longer declared is gone at once', () => {
