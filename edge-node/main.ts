@@ -15,6 +15,7 @@ import { formatVersion } from '../proto/version.ts';
 import { compileSnapshot } from './decide/compile.ts';
 import { HealthTable } from './decide/health.ts';
 import { OriginOrder } from './decide/order.ts';
+import { SiteNumbers } from './decide/site-numbers.ts';
 import { type AdminServer, type Readiness, startAdminServer } from './io/admin-server.ts';
 import { readCertificates } from './io/certificates.ts';
 import { ControlStream } from './io/control-stream.ts';
@@ -204,13 +205,15 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
 
     let serving: Serving | undefined;
     let generations = 0;
+    const siteNumbers = new SiteNumbers();
     const prepare = async (snapshot: Snapshot) => {
       const compiled = compileSnapshot(snapshot, name);
       const isTrusted = trustedProxies(compiled.edge.trustedProxies);
       const next = board.prepare(compiled.pools);
       generations += 1;
       const bytes = Snapshot.encode(snapshot).finish();
-      const commit = await supervisor.prepare({ id: generations, snapshot: bytes, health: next.handles });
+      const sites = new Map(siteNumbers.assign(snapshot.sites.map((site) => site.name)));
+      const commit = await supervisor.prepare({ id: generations, snapshot: bytes, sites, health: next.handles });
       return async () => {
         serving = { snapshot: compiled, isTrusted, order: new OriginOrder() };
         geo.setOwn(compiled.location);
@@ -264,7 +267,7 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
           },
         );
     if (control) disk?.holdUntil(() => control?.synced === true || control?.lastError !== undefined);
-    addGauges(metrics, { cache, connections, doors, snapshot: () => serving?.snapshot });
+    addGauges(metrics, { cache, connections, doors, sites: siteNumbers, snapshot: () => serving?.snapshot });
 
     const http = parseListen(options.listen, 'the listening address');
     const https = options.tls && parseListen(options.tls.listen, 'the address for TLS');

@@ -8,8 +8,9 @@ import { Metrics } from '../infra/runtime/metrics.ts';
 import { systemRandom as random } from '../infra/runtime/random.ts';
 import { Snapshot } from '../proto/gen/meridian/v1/resources.ts';
 import { cacheName } from './decide/cache/cache-status.ts';
-import { compileSnapshot } from './decide/compile.ts';
+import { compileSnapshot, findSite } from './decide/compile.ts';
 import { OriginOrder } from './decide/order.ts';
+import { OTHER_SITES } from './decide/site-numbers.ts';
 import { AccessLog } from './io/access-log.ts';
 import { accessRecord } from './io/access-record.ts';
 import { openCertificates } from './io/certificates.ts';
@@ -59,7 +60,8 @@ const { edge, thread, workers } = setup;
 const say = (message: FromWorker): void => main.postMessage(message);
 const log = relayedLog(say, clock, thread);
 const metrics = new Metrics(new SharedCounters(setup.counters, thread));
-const memory = new SharedStore(setup.store, thread, { localBytes: setup.localBytes });
+const ownerOf = (host: string): number => (serving && findSite(serving.snapshot, host)?.number) ?? OTHER_SITES;
+const memory = new SharedStore(setup.store, thread, { localBytes: setup.localBytes, ownerOf });
 const connections = new SharedConnections(setup.connections, thread);
 const refusals = new Refusals({ metrics, log, clock });
 const geo = attachGeo([], { latitude: 0, longitude: 0 });
@@ -86,8 +88,8 @@ let serving: Serving | undefined;
 let health: SharedHealth | undefined;
 let prepared: { readonly id: number; swap(): void } | undefined;
 
-function prepare({ id, snapshot, health: memory }: Generation): void {
-  const compiled = compileSnapshot(Snapshot.decode(snapshot), edge);
+function prepare({ id, snapshot, sites, health: memory }: Generation): void {
+  const compiled = compileSnapshot(Snapshot.decode(snapshot), edge, sites);
   const isTrusted = trustedProxies(compiled.edge.trustedProxies);
   const nextHealth = new SharedHealth(memory, compiled.pools);
   const swap = (): void => {

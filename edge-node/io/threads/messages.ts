@@ -44,6 +44,8 @@ export interface Generation {
   readonly id: number;
   /** Encoded. */
   readonly snapshot: Uint8Array;
+  /** Under which number each site is counted. */
+  readonly sites: ReadonlyMap<string, number>;
   readonly health: SharedHealthHandles;
 }
 
