@@ -29,6 +29,7 @@ import { Prober } from './io/prober.ts';
 import { SharedBarrier } from './io/shared/shared-barrier.ts';
 import { SharedConnections } from './io/shared/shared-connections.ts';
 import { SharedCounters } from './io/shared/shared-counters.ts';
+import { SharedSkips } from './io/shared/shared-skips.ts';
 import { SharedStore } from './io/shared/shared-store.ts';
 import { SnapshotApplier } from './io/snapshot-applier.ts';
 import { SnapshotFile } from './io/snapshot-file.ts';
@@ -44,7 +45,7 @@ import { allocateMemory, workersOf } from './io/threads/memory.ts';
 import { spawnWorker } from './io/threads/spawn.ts';
 import { Supervisor } from './io/threads/supervisor.ts';
 import { trustedProxies } from './io/trusted-proxies.ts';
-import { explain } from './pipeline/explain.ts';
+import { explainAll } from './pipeline/explain.ts';
 import type { Serving } from './ports.ts';
 
 export { askForTakeOver } from './io/take-over/desk.ts';
@@ -133,6 +134,7 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
         connections: options.maxConnections ?? DEFAULT_MAX_CONNECTIONS,
         perClient: options.maxClientConnections ?? DEFAULT_MAX_CLIENT_CONNECTIONS,
       },
+      now: clock.now(),
     });
     const metrics = new Metrics(new SharedCounters(memory.counters, 0));
     const cache = new SharedStore(memory.store, 0, { localBytes: 0, patienceMs: PATIENCE_MS });
@@ -233,6 +235,8 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
     const sweeper = new Sweeper(cache, barrier, clock);
     lifecycle.onStop('sweeper', () => sweeper.stop());
     const locate = (ip: string) => geo.locate(ip);
+    const skips = new SharedSkips(memory.skips);
+    const skipped = (key: string) => skips.find(key);
     const controlCertificates = await openControlTls(options);
     if (controlCertificates) lifecycle.onStop('control certificates', () => controlCertificates.stop());
     control = options.snapshot
@@ -262,7 +266,11 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
             },
             statistics: () => ledger.statistics(cache),
             explain: (question) =>
-              explain(question, { edge: name, clock, serving: () => serving, locate, cache, barrier, health }),
+              explainAll(
+                question,
+                { edge: name, clock, serving: () => serving, locate, cache, barrier, health, skipped },
+                (key) => disk?.peek(key),
+              ),
             count: (targets) => sweeper.count(targets),
           },
         );

@@ -29,6 +29,7 @@ import { SharedBarrier } from './io/shared/shared-barrier.ts';
 import { SharedConnections } from './io/shared/shared-connections.ts';
 import { SharedCounters } from './io/shared/shared-counters.ts';
 import { SharedHealth } from './io/shared/shared-health.ts';
+import { SharedSkips } from './io/shared/shared-skips.ts';
 import { SharedStore } from './io/shared/shared-store.ts';
 import { type ListenAddress, peerAddress } from './io/sockets.ts';
 import {
@@ -127,6 +128,7 @@ const ports: Ports & { cache: Ports['cache'] } = {
     clock,
     logged && ((x, bytes, ms) => logged.log(accessRecord(x, bytes, ms, clock.now()))),
   ),
+  skips: new SharedSkips(setup.skips),
 };
 const engine = createEngine(ports, STEPS);
 const events = {

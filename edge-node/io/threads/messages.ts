@@ -21,6 +21,7 @@ import type { SharedBarrierHandles } from '../shared/shared-barrier.ts';
 import type { SharedConnectionsHandles } from '../shared/shared-connections.ts';
 import type { SharedCountersHandles } from '../shared/shared-counters.ts';
 import type { SharedHealthHandles } from '../shared/shared-health.ts';
+import type { SharedSkipsHandles } from '../shared/shared-skips.ts';
 
 /** What a worker has from birth. */
 export interface WorkerSetup {
@@ -34,6 +35,7 @@ export interface WorkerSetup {
   readonly barrier: SharedBarrierHandles;
   readonly counters: SharedCountersHandles;
   readonly connections: SharedConnectionsHandles;
+  readonly skips: SharedSkipsHandles;
   /** A file's path, "-" for standard output, or "off". */
   readonly accessLog: string;
 }
