@@ -48,6 +48,7 @@ import { trustedProxies } from './io/trusted-proxies.ts';
 import { explainAll } from './pipeline/explain.ts';
 import type { Serving } from './ports.ts';
 
+export { debugTokenProblem } from './io/debug-token.ts';
 export { askForTakeOver } from './io/take-over/desk.ts';
 export { VARIABLE as INHERITED } from './io/take-over/inheritance.ts';
 
@@ -78,6 +79,8 @@ export interface EdgeOptions {
   readonly diskCache?: { readonly folder: string; readonly maxBytes: number };
   /** A file's path, "-" for standard output, or "off". */
   readonly accessLog: string;
+  /** Who shows it in Meridian-Debug is told how an answer came about ({@link debugTokenProblem}). */
+  readonly debugToken?: string;
   /** Serve this and nothing else, without a control plane. */
   readonly snapshot?: Snapshot;
   /** What an edge that hands its ports over to this one has left in the environment ({@link INHERITED}). */
@@ -149,7 +152,8 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
       random,
       log,
       spawn: (thread, events) => {
-        const setup = { thread, workers, edge: name, accessLog: options.accessLog, ...memory };
+        const { accessLog, debugToken } = options;
+        const setup = { thread, workers, edge: name, accessLog, debugToken, ...memory };
         return spawnWorker(options.worker ?? WORKER, setup, events);
       },
       onDied(thread) {

@@ -14,6 +14,7 @@ import { OTHER_SITES } from './decide/site-numbers.ts';
 import { AccessLog } from './io/access-log.ts';
 import { accessRecord } from './io/access-record.ts';
 import { openCertificates } from './io/certificates.ts';
+import { DebugToken } from './io/debug-token.ts';
 import type { DiskHandles } from './io/disk/disk-memory.ts';
 import { DiskStore } from './io/disk/disk-store.ts';
 import { nodeFiles } from './io/disk/files.ts';
@@ -45,6 +46,7 @@ import { Refusals } from './io/threads/refusals.ts';
 import { relayedLog } from './io/threads/relayed-log.ts';
 import { DEFAULT_TLS_LIMITS, listenTls, type TlsListener } from './io/tls-listener.ts';
 import { trustedProxies } from './io/trusted-proxies.ts';
+import { debuggedExchange } from './pipeline/debug.ts';
 import { Exchange } from './pipeline/exchange.ts';
 import { createEngine } from './pipeline/run.ts';
 import { STEPS } from './pipeline/steps/index.ts';
@@ -131,8 +133,14 @@ const ports: Ports & { cache: Ports['cache'] } = {
   skips: new SharedSkips(setup.skips),
 };
 const engine = createEngine(ports, STEPS);
+const debug = setup.debugToken === undefined ? undefined : new DebugToken(setup.debugToken, metrics);
+const isTrusted = (peer: string): boolean => serving?.isTrusted(peer) === true;
 const events = {
-  onExchange: (client: Exchange['client']): void => engine.start(new Exchange(client, clock.monotonic())),
+  onExchange: (client: Exchange['client']): void => {
+    const now = clock.monotonic();
+    const debugged = debug?.opens(client.request, isTrusted) === true;
+    engine.start(debugged ? debuggedExchange(client, now, ports) : new Exchange(client, now));
+  },
   onRefused: (reason: string, detail: string): void => refusals.note(reason, detail),
 };
 

@@ -114,6 +114,12 @@ export class World {
     this.#engine.start(new Exchange(client, this.clock.monotonic()));
   }
 
+  /** As `request`, for an exchange of the test's own. */
+  start(client: FakeClient, make: (ports: Ports) => Exchange): void {
+    this.clients.push(client);
+    this.#engine.start(make(this.#engine.ports));
+  }
+
   /** The only request of an origin's that is new since the last call of this. */
   call(): FakeCall {
     assert.equal(this.calls.length, this.#taken + 1, 'one new request to an origin');

@@ -38,6 +38,8 @@ export interface WorkerSetup {
   readonly skips: SharedSkipsHandles;
   /** A file's path, "-" for standard output, or "off". */
   readonly accessLog: string;
+  /** Of who may see inside; undefined: nobody. */
+  readonly debugToken: string | undefined;
 }
 
 /** A snapshot on its way to all workers. */
