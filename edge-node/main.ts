@@ -15,6 +15,7 @@ import { formatVersion } from '../proto/version.ts';
 import { compileSnapshot } from './decide/compile.ts';
 import { HealthTable } from './decide/health.ts';
 import { OriginOrder } from './decide/order.ts';
+import { SiteNumbers } from './decide/site-numbers.ts';
 import { type AdminServer, type Readiness, startAdminServer } from './io/admin-server.ts';
 import { readCertificates } from './io/certificates.ts';
 import { ControlStream } from './io/control-stream.ts';
@@ -29,6 +30,7 @@ import { SharedBarrier } from './io/shared/shared-barrier.ts';
 import { SharedConnections } from './io/shared/shared-connections.ts';
 import { SharedCounters } from './io/shared/shared-counters.ts';
 import { SharedPulse } from './io/shared/shared-pulse.ts';
+import { SharedSkips } from './io/shared/shared-skips.ts';
 import { SharedStore } from './io/shared/shared-store.ts';
 import { SnapshotApplier } from './io/snapshot-applier.ts';
 import { SnapshotFile } from './io/snapshot-file.ts';
@@ -44,9 +46,10 @@ import { allocateMemory, workersOf } from './io/threads/memory.ts';
 import { spawnWorker } from './io/threads/spawn.ts';
 import { Supervisor } from './io/threads/supervisor.ts';
 import { trustedProxies } from './io/trusted-proxies.ts';
-import { explain } from './pipeline/explain.ts';
+import { explainAll } from './pipeline/explain.ts';
 import type { Serving } from './ports.ts';
 
+export { debugTokenProblem } from './io/debug-token.ts';
 export { askForTakeOver } from './io/take-over/desk.ts';
 export { VARIABLE as INHERITED } from './io/take-over/inheritance.ts';
 
@@ -79,6 +82,8 @@ export interface EdgeOptions {
   readonly accessLog: string;
   /** Of the exchanges, the share that is logged, 0..1; those that the edge or an origin failed are in any case. Default: 1. */
   readonly accessLogSample?: number;
+  /** Who shows it in Meridian-Debug is told how an answer came about ({@link debugTokenProblem}). */
+  readonly debugToken?: string;
   /** Serve this and nothing else, without a control plane. */
   readonly snapshot?: Snapshot;
   /** What an edge that hands its ports over to this one has left in the environment ({@link INHERITED}). */
@@ -137,6 +142,7 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
         connections: options.maxConnections ?? DEFAULT_MAX_CONNECTIONS,
         perClient: options.maxClientConnections ?? DEFAULT_MAX_CLIENT_CONNECTIONS,
       },
+      now: clock.now(),
     });
     const metrics = new Metrics(new SharedCounters(memory.counters, 0));
     const cache = new SharedStore(memory.store, 0, { localBytes: 0, patienceMs: PATIENCE_MS });
@@ -152,8 +158,8 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
       random,
       log,
       spawn: (thread, events) => {
-        const { accessLog, accessLogSample = 1 } = options;
-        const setup = { thread, workers, edge: name, accessLog, accessLogSample, ...memory };
+        const { accessLog, accessLogSample = 1, debugToken } = options;
+        const setup = { thread, workers, edge: name, accessLog, accessLogSample, debugToken, ...memory };
         return spawnWorker(options.worker ?? WORKER, setup, events, options.threadHeapMib);
       },
       pulse: (thread) => pulse.read(thread),
@@ -212,13 +218,15 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
 
     let serving: Serving | undefined;
     let generations = 0;
+    const siteNumbers = new SiteNumbers();
     const prepare = async (snapshot: Snapshot) => {
       const compiled = compileSnapshot(snapshot, name);
       const isTrusted = trustedProxies(compiled.edge.trustedProxies);
       const next = board.prepare(compiled.pools);
       generations += 1;
       const bytes = Snapshot.encode(snapshot).finish();
-      const commit = await supervisor.prepare({ id: generations, snapshot: bytes, health: next.handles });
+      const sites = new Map(siteNumbers.assign(snapshot.sites.map((site) => site.name)));
+      const commit = await supervisor.prepare({ id: generations, snapshot: bytes, sites, health: next.handles });
       return async () => {
         serving = { snapshot: compiled, isTrusted, order: new OriginOrder() };
         geo.setOwn(compiled.location);
@@ -238,6 +246,8 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
     const sweeper = new Sweeper(cache, barrier, clock);
     lifecycle.onStop('sweeper', () => sweeper.stop());
     const locate = (ip: string) => geo.locate(ip);
+    const skips = new SharedSkips(memory.skips);
+    const skipped = (key: string) => skips.find(key);
     const controlCertificates = await openControlTls(options);
     if (controlCertificates) lifecycle.onStop('control certificates', () => controlCertificates.stop());
     control = options.snapshot
@@ -267,12 +277,16 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
             },
             statistics: () => ledger.statistics(cache),
             explain: (question) =>
-              explain(question, { edge: name, clock, serving: () => serving, locate, cache, barrier, health }),
+              explainAll(
+                question,
+                { edge: name, clock, serving: () => serving, locate, cache, barrier, health, skipped },
+                (key) => disk?.peek(key),
+              ),
             count: (targets) => sweeper.count(targets),
           },
         );
     if (control) disk?.holdUntil(() => control?.synced === true || control?.lastError !== undefined);
-    addGauges(metrics, { cache, connections, doors, snapshot: () => serving?.snapshot });
+    addGauges(metrics, { cache, connections, doors, sites: siteNumbers, snapshot: () => serving?.snapshot });
 
     const http = parseListen(options.listen, 'the listening address');
     const https = options.tls && parseListen(options.tls.listen, 'the address for TLS');

@@ -6,6 +6,7 @@ import type { Random } from '../infra/runtime/random.ts';
 import type { Admitted, RequestHead } from './decide/admit.ts';
 import type { Barrier } from './decide/barrier.ts';
 import type { CacheEntry, CacheStore } from './decide/cache/entry.ts';
+import type { NotStoredReason } from './decide/cache/explain.ts';
 import type { PreparedAnswer } from './decide/cache/prepared.ts';
 import type { CompiledOrigin, CompiledSite, CompiledSnapshot } from './decide/compile.ts';
 import type { Failure } from './decide/errors.ts';
@@ -163,4 +164,6 @@ export interface Ports {
   readonly health: Pick<HealthTable, 'status'>;
   readonly origins: OriginPort;
   readonly ledger: Ledger;
+  /** Remembers why an answer for a key was not stored, for who asks; `now`: Unix milliseconds. */
+  readonly skips?: { note(key: string, reason: NotStoredReason, now: number): void };
 }

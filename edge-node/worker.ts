@@ -8,12 +8,14 @@ import { Metrics } from '../infra/runtime/metrics.ts';
 import { systemRandom as random } from '../infra/runtime/random.ts';
 import { Snapshot } from '../proto/gen/meridian/v1/resources.ts';
 import { cacheName } from './decide/cache/cache-status.ts';
-import { compileSnapshot } from './decide/compile.ts';
+import { compileSnapshot, findSite } from './decide/compile.ts';
 import { OriginOrder } from './decide/order.ts';
+import { OTHER_SITES } from './decide/site-numbers.ts';
 import { AccessLog } from './io/access-log.ts';
 import { accessRecord } from './io/access-record.ts';
 import { sampled } from './io/access-sample.ts';
 import { openCertificates } from './io/certificates.ts';
+import { DebugToken } from './io/debug-token.ts';
 import type { DiskHandles } from './io/disk/disk-memory.ts';
 import { DiskStore } from './io/disk/disk-store.ts';
 import { nodeFiles } from './io/disk/files.ts';
@@ -30,6 +32,7 @@ import { SharedConnections } from './io/shared/shared-connections.ts';
 import { SharedCounters } from './io/shared/shared-counters.ts';
 import { SharedHealth } from './io/shared/shared-health.ts';
 import { SharedPulse } from './io/shared/shared-pulse.ts';
+import { SharedSkips } from './io/shared/shared-skips.ts';
 import { SharedStore } from './io/shared/shared-store.ts';
 import { type ListenAddress, peerAddress } from './io/sockets.ts';
 import {
@@ -45,6 +48,7 @@ import { Refusals } from './io/threads/refusals.ts';
 import { relayedLog } from './io/threads/relayed-log.ts';
 import { DEFAULT_TLS_LIMITS, listenTls, type TlsListener } from './io/tls-listener.ts';
 import { trustedProxies } from './io/trusted-proxies.ts';
+import { debuggedExchange } from './pipeline/debug.ts';
 import { Exchange } from './pipeline/exchange.ts';
 import { createEngine } from './pipeline/run.ts';
 import { STEPS } from './pipeline/steps/index.ts';
@@ -63,7 +67,8 @@ const { edge, thread, workers } = setup;
 const say = (message: FromWorker): void => main.postMessage(message);
 const log = relayedLog(say, clock, thread);
 const metrics = new Metrics(new SharedCounters(setup.counters, thread));
-const memory = new SharedStore(setup.store, thread, { localBytes: setup.localBytes });
+const ownerOf = (host: string): number => (serving && findSite(serving.snapshot, host)?.number) ?? OTHER_SITES;
+const memory = new SharedStore(setup.store, thread, { localBytes: setup.localBytes, ownerOf });
 const connections = new SharedConnections(setup.connections, thread);
 const pulse = new SharedPulse(setup.pulse);
 const refusals = new Refusals({ metrics, log, clock });
@@ -91,8 +96,8 @@ let serving: Serving | undefined;
 let health: SharedHealth | undefined;
 let prepared: { readonly id: number; swap(): void } | undefined;
 
-function prepare({ id, snapshot, health: memory }: Generation): void {
-  const compiled = compileSnapshot(Snapshot.decode(snapshot), edge);
+function prepare({ id, snapshot, sites, health: memory }: Generation): void {
+  const compiled = compileSnapshot(Snapshot.decode(snapshot), edge, sites);
   const isTrusted = trustedProxies(compiled.edge.trustedProxies);
   const nextHealth = new SharedHealth(memory, compiled.pools);
   const swap = (): void => {
@@ -135,10 +140,17 @@ const ports: Ports & { cache: Ports['cache'] } = {
         random,
       ),
   ),
+  skips: new SharedSkips(setup.skips),
 };
 const engine = createEngine(ports, STEPS);
+const debug = setup.debugToken === undefined ? undefined : new DebugToken(setup.debugToken, metrics);
+const isTrusted = (peer: string): boolean => serving?.isTrusted(peer) === true;
 const events = {
-  onExchange: (client: Exchange['client']): void => engine.start(new Exchange(client, clock.monotonic())),
+  onExchange: (client: Exchange['client']): void => {
+    const now = clock.monotonic();
+    const debugged = debug?.opens(client.request, isTrusted) === true;
+    engine.start(debugged ? debuggedExchange(client, now, ports) : new Exchange(client, now));
+  },
   onRefused: (reason: string, detail: string): void => refusals.note(reason, detail),
 };
 

@@ -41,7 +41,7 @@ const pool: CompiledPool = {
   timeouts: { connectMs: 1, headMs: 1, bodyMs: 1 },
 };
 const cache = { enabled: true, defaultTtlMs: 0 };
-const site = { name: 'site', routes: [{ pathPrefix: '/', pool, cache }] };
+const site = { name: 'site', number: 1, tally: undefined, routes: [{ pathPrefix: '/', pool, cache }] };
 const snapshot: CompiledSnapshot = {
   version: { epoch: 1, revision: 1 },
   edge: { name: 'bench', location: LONDON, trustedProxies: [] },

@@ -1,4 +1,5 @@
 // `meridian edge`: one edge node, configured by flags and environment.
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { createLog } from '../../infra/runtime/log.ts';
 import { loadConfig } from '../config/load.ts';
@@ -142,6 +143,14 @@ export const command: Command = {
       doc: 'Where each request is logged as a line of JSON; "-" is standard output.',
     },
     'access-log-sample': SAMPLE_OPTION,
+    'debug-token-file': {
+      type: 'string',
+      value: 'FILE',
+      env: 'MERIDIAN_DEBUG_TOKEN_FILE',
+      doc:
+        'File of a secret of 32 to 256 characters. A request that has it in a Meridian-Debug field is answered with a field of ' +
+        'that name, which tells key, age, tier, origin and version. Default: none, and nobody is told.',
+    },
     'take-over': {
       type: 'boolean',
       doc:
@@ -201,7 +210,8 @@ export const command: Command = {
       return EXIT.failed;
     }
     makeFolder(dataDir);
-    const { askForTakeOver, INHERITED, startEdge } = await import('../../edge-node/main.ts');
+    const { askForTakeOver, debugTokenProblem, INHERITED, startEdge } = await import('../../edge-node/main.ts');
+    const debugToken = await debugTokenOf(args, debugTokenProblem);
     if (args.flag('take-over')) {
       const pid = await askForTakeOver(dataDir, thisCommand(io)).catch((error: Error) => {
         throw new Failure(`nothing is taken over: ${error.message}`, { cause: error });
@@ -228,6 +238,7 @@ export const command: Command = {
         ...(cacheDir !== undefined && { diskCache: { folder: cacheDir, maxBytes: diskBytes } }),
         accessLog: given(args, 'access-log'),
         accessLogSample,
+        ...(debugToken !== undefined && { debugToken }),
         ...(config && { snapshot: { version: { epoch: 0, revision: 0 }, ...config.resources, drained: [] } }),
         log,
         clock: io.clock,
@@ -248,6 +259,22 @@ function thisCommand(io: Io): { program: string; args: string[]; cwd: string; en
   const args = [...process.execArgv, ...process.argv.slice(1)].filter((arg) => arg !== '--take-over');
   const env = Object.entries(io.env).flatMap(([key, value]) => (value === undefined ? [] : [[key, value]]));
   return { program: process.execPath, args, cwd: process.cwd(), env: Object.fromEntries(env) };
+}
+
+/** A file is read by whoever can: its own protection is the operator's. */
+async function debugTokenOf(
+  args: Arguments,
+  problemOf: (token: string) => string | undefined,
+): Promise<string | undefined> {
+  const file = args.text('debug-token-file');
+  if (file === undefined) return undefined;
+  const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    throw new Failure(`${args.label('debug-token-file')}: ${file} cannot be read (${error.code})`, { cause: error });
+  });
+  const problem = problemOf(text.trim());
+  if (problem !== undefined)
+    throw new Failure(`${args.label('debug-token-file')}: ${file} holds no secret: ${problem}`);
+  return text.trim();
 }
 
 function httpsOptions(args: Arguments): { listen: string; certificates: string } | undefined {

@@ -16,11 +16,18 @@ export const command: Command = {
   usage: ['explain URL --ip IP'],
   description: [
     'Shows where the client is taken to be, which site, route and pool the URL falls to, whether the answer is in the ' +
-      "edge's cache and how its freshness adds up, and the origins in the order in which they would be tried, with " +
-      'distance and health. Nothing is fetched and nothing changes.',
+      "edge's cache, and the origins in the order in which they would be tried, with distance and health. Nothing is " +
+      'fetched and nothing changes.',
+    'Of the cache it shows the key; what the policy of the route says; everything that is stored under the key, in memory ' +
+      'and on disk: which fields chose it, how its freshness adds up (age = age when it came + time here; what is left = ' +
+      'lifetime - age), how long it may be used stale, its tags, after how many purges it was requested and the purge that ' +
+      'reaches it, if one does; and why the last answer was not stored, where the edge remembers that. Purges are counted ' +
+      'by each edge since it started. The answer is that to a GET without header fields: "this one answers" marks it.',
     'The edge nearest to the client answers at length, the others in a line each; --edge asks one of them.',
     'With --json: {"url", "ip", "explanations":[{"edge", "version", "client", "refusal", "site", "route", "pool", "cache", ' +
-      '"ranking":[...]}]}, nearest edge first.',
+      '"ranking":[...]}]}, nearest edge first; in "cache": "key", "state", "reason", "policy", "purges", "disk", "notStored" and ' +
+      '"stored":[{"tiers", "selected", "selectedBy", "status", "bodyBytes", "state", "reason", "freshness", "tags", ' +
+      '"requestedAfter", "purge"}]; times are seconds.',
   ],
   options: {
     ip: { type: 'string', value: 'IP', doc: "The client's IPv4 or IPv6 address. Required." },

@@ -1,7 +1,14 @@
 // Explanations for people: where the client is taken to be, what the edge would do, and which origin would answer and why.
-import type { CacheExplanation, ClientPlace, Explanation, RankedOrigin } from '../../proto/gen/meridian/v1/explain.ts';
+import type {
+  CacheExplanation,
+  ClientPlace,
+  Explanation,
+  RankedOrigin,
+  StoredVariant,
+} from '../../proto/gen/meridian/v1/explain.ts';
 import { HealthStatus } from '../../proto/gen/meridian/v1/health.ts';
 import { formatVersion } from '../../proto/version.ts';
+import { storedLines } from './stored.ts';
 import { type Styles, table } from './table.ts';
 import { count, printable } from './text.ts';
 import { healthCell, healthWord } from './views.ts';
@@ -22,6 +29,7 @@ export function explain(explanation: Explanation, styles: Styles): string {
   if (cache) {
     add('cache', describeCache(cache));
     add('key', cache.key);
+    for (const [label, text] of storedLines(cache)) add(label, text);
   }
   const list = table(
     ['  ORIGIN', 'DISTANCE', 'HEALTH', 'MEASURED', 'WEIGHT', 'ADDRESS', 'DETAIL'],
@@ -112,7 +120,12 @@ export function plainExplanation(explanation: Explanation): object {
     site: refused ? null : site,
     route: refused ? null : route,
     pool: refused ? null : pool,
-    cache: cache ?? null,
+    cache: cache ? { ...cache, stored: cache.stored.map(plainVariant), notStored: cache.notStored ?? null } : null,
     ranking: ranking.map(({ status, ...origin }) => ({ ...origin, health: healthWord(status) })),
   };
+}
+
+function plainVariant({ selectedBy, purge, ...variant }: StoredVariant): object {
+  const fields = selectedBy.map(({ name, value }) => ({ name, value: value ?? null }));
+  return { ...variant, selectedBy: fields, purge: purge ?? null };
 }

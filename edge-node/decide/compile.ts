@@ -3,6 +3,7 @@
 import type { Edge, Location, OriginTimeouts, Snapshot, Version } from '../../proto/gen/meridian/v1/resources.ts';
 import { LIMITS } from '../../proto/limits.ts';
 import { type CacheRules, compileCachePolicy } from './cache/policy.ts';
+import { OTHER_SITES } from './site-numbers.ts';
 
 export interface CompiledOrigin {
   readonly pool: string;
@@ -27,6 +28,10 @@ export interface CompiledRoute {
 
 export interface CompiledSite {
   readonly name: string;
+  /** Under which all threads count it: see site-numbers.ts. */
+  readonly number: number;
+  /** What this thread counts of it, by what came of a request; made ready by the ledger when the first one ends. */
+  tally: Readonly<Record<string, { add(by?: number): void }>> | undefined;
   /** Longest prefix first. */
   readonly routes: readonly CompiledRoute[];
 }
@@ -41,8 +46,17 @@ export interface CompiledSnapshot {
   readonly pools: readonly CompiledPool[];
 }
 
-/** Throws an Error when something that the consistency check (proto/consistency.ts) promises is not so. */
-export function compileSnapshot(snapshot: Snapshot, edgeName: string): CompiledSnapshot {
+const UNNUMBERED: ReadonlyMap<string, number> = new Map();
+
+/**
+ * `numbers`: of sites, those of {@link SiteNumbers}. Throws an Error when something that the consistency check (proto/consistency.ts) promises is
+ * not so.
+ */
+export function compileSnapshot(
+  snapshot: Snapshot,
+  edgeName: string,
+  numbers: ReadonlyMap<string, number> = UNNUMBERED,
+): CompiledSnapshot {
   const edge = snapshot.edges.find((candidate) => candidate.name === edgeName);
   if (!snapshot.version || !edge?.location) throw new Error(`the snapshot does not declare edge "${edgeName}"`);
   const pools = new Map<string, CompiledPool>();
@@ -62,7 +76,12 @@ export function compileSnapshot(snapshot: Snapshot, edgeName: string): CompiledS
       if (!pool || !route.cache) throw new Error(`site "${site.name}" has a route without a pool or a cache policy`);
       return { pathPrefix: route.pathPrefix, pool, cache: compileCachePolicy(route.cache) };
     });
-    const compiled = { name: site.name, routes: routes.toSorted((a, b) => b.pathPrefix.length - a.pathPrefix.length) };
+    const compiled = {
+      name: site.name,
+      number: numbers.get(site.name) ?? OTHER_SITES,
+      tally: undefined,
+      routes: routes.toSorted((a, b) => b.pathPrefix.length - a.pathPrefix.length),
+    };
     for (const hostname of site.hostnames) {
       if (hostname.startsWith('*.')) wildcards.set(hostname.slice(2), compiled);
       else hosts.set(hostname, compiled);

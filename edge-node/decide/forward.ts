@@ -1,6 +1,7 @@
 // What of a request reaches an origin, and what of an origin's answer reaches a client (RFC 9110 section 7.6). Forwarding
 // fields are written afresh, so that nothing outside the cache key can be smuggled into an answer that is then stored.
 import type { RequestHead } from './admit.ts';
+import { DEBUG_FIELD } from './debug-text.ts';
 import { FieldMemo } from './field-memo.ts';
 import { combinedField, type FieldList, listMembers } from './fields.ts';
 
@@ -9,6 +10,8 @@ const HOP_BY_HOP: ReadonlySet<string> = new Set([
   'connection',
   'http2-settings',
   'keep-alive',
+  // Between an operator and one edge: debug-text.ts.
+  DEBUG_FIELD,
   'proxy-authenticate',
   'proxy-authorization',
   'proxy-authentication-info',

@@ -61,7 +61,7 @@ export interface ControlStreamPorts {
   readonly health: { report(): HealthReport; setView(view: HealthView, now: number): void };
   statistics(): EdgeStatistics;
   /** An exception becomes an answer that says no more than "internal". */
-  explain(question: ExplainQuestion): Explanation;
+  explain(question: ExplainQuestion): Explanation | Promise<Explanation>;
   /** What a purge would reach; undefined when too much is asked. */
   count(targets: readonly PurgeTarget[]): Promise<{ readonly objects: number; readonly bytes: number }> | undefined;
 }
@@ -227,12 +227,13 @@ export class ControlStream {
       case 'healthView':
         this.#ports.health.setView(message.value, this.#ports.clock.monotonic());
         return undefined;
-      case 'explain':
-        link.send({
-          $case: 'explainAnswer',
-          value: { id: message.value.id, explanation: this.#explain(message.value) },
-        });
+      case 'explain': {
+        const { id } = message.value;
+        void this.#explain(message.value).then((explanation) =>
+          link.send({ $case: 'explainAnswer', value: { id, explanation } }),
+        );
         return undefined;
+      }
       case 'count': {
         const { id, targets } = message.value;
         // Without an answer the asker's time runs out.
@@ -295,9 +296,9 @@ export class ControlStream {
     this.#link?.send({ $case: 'healthReport', value: this.#ports.health.report() });
   }
 
-  #explain(question: ExplainQuestion): Explanation {
+  async #explain(question: ExplainQuestion): Promise<Explanation> {
     try {
-      return this.#ports.explain(question);
+      return await this.#ports.explain(question);
     } catch (error) {
       this.#ports.log.error({ url: question.url, ip: question.ip, err: error }, 'failed to explain a request');
       const refusalDetail = 'the edge failed to explain this request; its log says why';

@@ -1,13 +1,18 @@
-// Counts every exchange and hands it to the access log.
+// Counts every exchange, by site and by what the cache had to do with it, and hands it to the access log.
 
 import type { Clock } from '../../infra/runtime/clock.ts';
 import type { Counter, Metrics } from '../../infra/runtime/metrics.ts';
 import type { EdgeStatistics } from '../../proto/gen/meridian/v1/edge.ts';
 import type { CacheStore } from '../decide/cache/entry.ts';
+import type { CompiledSite } from '../decide/compile.ts';
 import { FAILURES, type FailureCode } from '../decide/errors.ts';
+import { siteLabel } from '../decide/site-numbers.ts';
 import type { CacheOutcome, ExchangeEnd, Ledger, Settled } from '../ports.ts';
 
 const OUTCOMES: readonly CacheOutcome[] = ['hit', 'stale', 'revalidated', 'miss', 'bypass', 'none'];
+const REQUESTS = 'meridian_requests_total';
+/** The label of what came to no site. */
+const NO_SITE = '';
 
 /** Receives each exchange when it is over; must return at once. `share`: that it stands for, if it was drawn from others. */
 export type AccessSink = (exchange: Settled, bytes: number, durationMs: number, share?: number) => void;
@@ -16,7 +21,8 @@ export class CountingLedger implements Ledger {
   readonly #clock: Clock;
   readonly #sink: AccessSink | undefined;
   readonly #startedAt: number;
-  readonly #outcomes: Readonly<Record<CacheOutcome, Counter>>;
+  readonly #metrics: Metrics;
+  readonly #siteless: Readonly<Record<string, Counter>>;
   readonly #failures: Readonly<Record<string, Counter>>;
   readonly #bytes: Counter;
   /** Milliseconds, summed over all exchanges. */
@@ -27,10 +33,8 @@ export class CountingLedger implements Ledger {
     this.#clock = clock;
     this.#sink = sink;
     this.#startedAt = clock.monotonic();
-    const requests = 'Requests answered, by what the cache had to do with it.';
-    this.#outcomes = Object.fromEntries(
-      OUTCOMES.map((cache) => [cache, metrics.counter('meridian_requests_total', requests, { cache })]),
-    ) as Record<CacheOutcome, Counter>;
+    this.#metrics = metrics;
+    this.#siteless = this.#tally(NO_SITE);
     const failures = 'Requests that failed, by stable code and who is at fault.';
     this.#failures = Object.fromEntries(
       Object.entries(FAILURES).map(([code, { source }]) => [
@@ -48,7 +52,9 @@ export class CountingLedger implements Ledger {
   }
 
   record(exchange: Settled, end: ExchangeEnd, bytes: number): void {
-    this.#outcomes[exchange.outcome].add();
+    const { site } = exchange;
+    const tally = site === undefined ? this.#siteless : (site.tally ?? this.#tallyOf(site));
+    tally[exchange.outcome]?.add();
     this.#bytes.add(bytes);
     if (exchange.failure) this.#failures[exchange.failure.code]?.add();
     if (end !== 'complete') this.#brokenOff[end].add();
@@ -60,7 +66,7 @@ export class CountingLedger implements Ledger {
   /** What a heartbeat tells the control plane. */
   statistics(cache: CacheStore): EdgeStatistics {
     const count = (...outcomes: CacheOutcome[]) =>
-      outcomes.reduce((sum, name) => sum + this.#outcomes[name].value(), 0);
+      outcomes.reduce((sum, cache) => sum + this.#metrics.sum(REQUESTS, { cache }), 0);
     const { objects, bytes } = cache.stats();
     const failed = (Object.keys(FAILURES) as FailureCode[]).filter((code) => FAILURES[code].status >= 500);
     return {
@@ -73,5 +79,16 @@ export class CountingLedger implements Ledger {
       answerMs: Math.round(this.#answerMs),
       uptimeS: Math.floor((this.#clock.monotonic() - this.#startedAt) / 1000),
     };
+  }
+
+  /** Kept with the site, so that the next one of it need not look for it. */
+  #tallyOf(site: CompiledSite): NonNullable<CompiledSite['tally']> {
+    site.tally = this.#tally(siteLabel(site.name, site.number));
+    return site.tally;
+  }
+
+  #tally(site: string): Record<string, Counter> {
+    const help = 'Requests answered, by site and by what the cache had to do with it.';
+    return Object.fromEntries(OUTCOMES.map((cache) => [cache, this.#metrics.counter(REQUESTS, help, { cache, site })]));
   }
 }

@@ -4,30 +4,47 @@ import { distanceKm } from '../../geo/distance.ts';
 import type { Place } from '../../geo/location.ts';
 import { measure } from '../../geo/rank.ts';
 import { canonicalUrl } from '../../proto/canonical-url.ts';
-import type { CacheExplanation, ClientPlace, Explanation, RankedOrigin } from '../../proto/gen/meridian/v1/explain.ts';
+import type { ClientPlace, Explanation, RankedOrigin } from '../../proto/gen/meridian/v1/explain.ts';
 import { HealthStatus } from '../../proto/gen/meridian/v1/health.ts';
-import { type CacheView, explainCache } from '../decide/cache/explain.ts';
-import { judge } from '../decide/cache/freshness.ts';
-import { cacheKey, purgeName } from '../decide/cache/key.ts';
-import { keyTarget } from '../decide/cache/policy.ts';
-import { classifyRequest } from '../decide/cache/request.ts';
-import { selectVariant } from '../decide/cache/vary.ts';
-import {
-  type CompiledOrigin,
-  type CompiledRoute,
-  type CompiledSnapshot,
-  findRoute,
-  findSite,
-} from '../decide/compile.ts';
+import { type CompiledOrigin, type CompiledSnapshot, findRoute, findSite } from '../decide/compile.ts';
 import type { FailureCode } from '../decide/errors.ts';
-import { isPurged, judgedHead } from '../decide/purged.ts';
 import type { Ports } from '../ports.ts';
+import { type Asked, askedKey, explainStored, type OnDisk, type StoredWorld } from './explain-stored.ts';
 
 type Question = { readonly url: string; readonly ip: string };
-type World = Pick<Ports, 'edge' | 'clock' | 'serving' | 'locate' | 'cache' | 'barrier' | 'health'>;
+type World = Pick<Ports, 'edge' | 'clock' | 'serving' | 'locate' | 'health'> & StoredWorld;
 
-/** A plain GET without header fields of its own is assumed. */
-export function explain(question: Question, world: World): Explanation {
+const NO_DISK: OnDisk = { state: 'none', entries: [] };
+
+/** As {@link explain}, once it is known what is on disk: `peek` looks there for a key. */
+export async function explainAll(
+  question: Question,
+  world: World,
+  peek: (key: string) => Promise<OnDisk> | undefined,
+): Promise<Explanation> {
+  const asked = keyOf(question, world);
+  return explain(question, world, asked === undefined ? NO_DISK : await peek(asked));
+}
+
+function keyOf({ url: text }: Question, world: World): string | undefined {
+  const url = canonicalUrl(text);
+  const serving = world.serving();
+  const site = url.kind === 'url' && serving ? findSite(serving.snapshot, url.host) : undefined;
+  const route = url.kind === 'url' && site ? findRoute(site, pathOf(url.target)) : undefined;
+  return url.kind === 'url' && route ? askedKey(askedOf(text, url), route) : undefined;
+}
+
+function askedOf(text: string, url: Omit<Asked, 'scheme'>): Asked {
+  return { ...url, scheme: /^https:/i.test(text) ? 'https' : 'http' };
+}
+
+function pathOf(target: string): string {
+  const mark = target.indexOf('?');
+  return mark === -1 ? target : target.slice(0, mark);
+}
+
+/** A plain GET without header fields of its own is assumed. `disk`: what is there under the key of that. */
+export function explain(question: Question, world: World, disk: OnDisk = NO_DISK): Explanation {
   const base = emptyExplanation(world.edge);
   const serving = world.serving();
   if (!serving) return refused(base, 'no-configuration', 'this edge has never applied a configuration');
@@ -40,12 +57,11 @@ export function explain(question: Question, world: World): Explanation {
   const site = findSite(snapshot, url.host);
   if (!site) return refused(base, 'unknown-host', `no site has the hostname ${url.host}`);
   base.site = site.name;
-  const mark = url.target.indexOf('?');
-  const route = findRoute(site, mark === -1 ? url.target : url.target.slice(0, mark));
+  const route = findRoute(site, pathOf(url.target));
   if (!route) return refused(base, 'no-route', `no route of site ${site.name} covers ${url.target}`);
   base.route = route.pathPrefix;
   base.pool = route.pool.name;
-  base.cache = explainStored(question.url, url, route, world);
+  base.cache = explainStored(askedOf(question.url, url), route, world, disk);
   base.ranking = explainRanking(route.pool.origins, place, world);
   return base;
 }
@@ -72,34 +88,6 @@ function refused(explanation: Explanation, code: FailureCode, detail: string): E
 function clientPlace(ip: string, place: Place, snapshot: CompiledSnapshot): ClientPlace {
   const { location, source, city, country } = place;
   return { ip, location, source, city, country, distanceToEdgeKm: distanceKm(location, snapshot.location) };
-}
-
-function explainStored(
-  typed: string,
-  url: { readonly host: string; readonly port: number | undefined; readonly target: string },
-  route: CompiledRoute,
-  world: World,
-): CacheExplanation {
-  const scheme = /^https:/i.test(typed) ? 'https' : 'http';
-  const ownPort = url.port === undefined || url.port === (scheme === 'https' ? 443 : 80);
-  const target = route.cache.key === undefined ? url.target : keyTarget(route.cache.key, url.target);
-  const key = cacheKey(scheme, ownPort ? url.host : `${url.host}:${url.port}`, target);
-  const variants = world.cache.find(key);
-  return { key, variants: variants.length, ...explainCache(view()) };
-
-  function view(): CacheView {
-    const request = classifyRequest('GET', [], route.cache, url.target);
-    if (request.kind === 'bypass') return request;
-    const entry = selectVariant(variants, []);
-    if (!entry) return { kind: 'absent', variants: variants.length };
-    const asked = purgeName(url.host, url.target);
-    if (isPurged(world.barrier, entry, asked)) {
-      return { kind: 'purged', head: entry.head, current: world.barrier.current };
-    }
-    const now = world.clock.now();
-    const head = judgedHead(world.barrier, entry, now, asked);
-    return { kind: 'stored', head, judgement: judge(head, request.directives, now) };
-  }
 }
 
 /** Every origin in order of distance; ties in the order of names, since the draw differs from request to request. */

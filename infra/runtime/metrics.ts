@@ -51,11 +51,18 @@ export function counterName(name: string, help: string, labels: Labels = {}): st
   return JSON.stringify([name, help, labels]);
 }
 
+interface Sample {
+  readonly labels: Labels;
+  read(): number;
+}
+
 interface Family {
   readonly name: string;
   readonly help: string;
   readonly type: 'counter' | 'gauge';
-  readonly samples: { readonly labels: string; read(): number }[];
+  readonly samples: Sample[];
+  /** Samples that come and go. */
+  list?: () => Iterable<readonly [Labels, number]>;
 }
 
 export class Metrics {
@@ -74,26 +81,45 @@ export class Metrics {
     if (known) return known;
     const counter = this.#source.counter(counterName(name, help, labels));
     this.#counters.set(key, counter);
-    this.#family(name, help, 'counter').samples.push({ labels: renderLabels(labels), read: () => counter.value() });
+    this.#family(name, help, 'counter').samples.push({ labels, read: () => counter.value() });
     return counter;
   }
 
   /** `read` is called at each scrape. */
   gauge(name: string, help: string, read: () => number, labels: Labels = {}): void {
-    this.#family(name, help, 'gauge').samples.push({ labels: renderLabels(labels), read });
+    this.#family(name, help, 'gauge').samples.push({ labels, read });
+  }
+
+  /** As `gauge`, for a sample of each of what `list` gives, whose labels differ from scrape to scrape. */
+  gauges(name: string, help: string, list: () => Iterable<readonly [Labels, number]>): void {
+    this.#family(name, help, 'gauge').list = list;
+  }
+
+  /** Of all counters of that name that have `labels`, whatever other labels they have. */
+  sum(name: string, labels: Labels): number {
+    this.#learn();
+    const samples = this.#families.get(name)?.samples ?? [];
+    const wanted = Object.entries(labels);
+    const fitting = samples.filter((sample) => wanted.every(([label, value]) => sample.labels[label] === value));
+    return fitting.reduce((sum, sample) => sum + sample.read(), 0);
   }
 
   /** The whole exposition, one family after another. */
   render(): string {
-    // What others have counted and nobody here has asked for yet.
-    for (const name of this.#source.names()) this.counter(...(JSON.parse(name) as [string, string, Labels]));
+    this.#learn();
     let text = '';
     for (const family of this.#families.values()) {
       text += `# HELP ${family.name} ${family.help.replaceAll('\\', '\\\\').replaceAll('\n', '\\n')}\n`;
       text += `# TYPE ${family.name} ${family.type}\n`;
-      for (const sample of family.samples) text += `${family.name}${sample.labels} ${sample.read()}\n`;
+      for (const { labels, read } of family.samples) text += `${family.name}${renderLabels(labels)} ${read()}\n`;
+      for (const [labels, value] of family.list?.() ?? []) text += `${family.name}${renderLabels(labels)} ${value}\n`;
     }
     return text;
+  }
+
+  /** What others have counted and nobody here has asked for yet. */
+  #learn(): void {
+    for (const name of this.#source.names()) this.counter(...(JSON.parse(name) as [string, string, Labels]));
   }
 
   #family(name: string, help: string, type: Family['type']): Family {

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { PurgeBarrier } from '../../edge-node/decide/barrier.ts';
 import { cacheName } from '../../edge-node/decide/cache/cache-status.ts';
+import type { NotStoredReason } from '../../edge-node/decide/cache/explain.ts';
 import { type CompiledOrigin, compileSnapshot } from '../../edge-node/decide/compile.ts';
 import type { FieldList } from '../../edge-node/decide/fields.ts';
 import { HealthTable } from '../../edge-node/decide/health.ts';
@@ -78,6 +79,8 @@ export class World {
   readonly suspected: string[] = [];
   readonly settled: Settlement[] = [];
   readonly lines: Line[] = [];
+  /** Why the last answer for each key was not stored. */
+  readonly skips = new Map<string, { readonly reason: NotStoredReason; readonly at: number }>();
   /** "fetch -> store": every step from one to the next that was taken. */
   readonly transitions = new Set<string>();
   /** Where addresses are; London unless said here. */
@@ -109,6 +112,12 @@ export class World {
   /** As `request`, for a client of the test's own. */
   serve(client: ClientPort): void {
     this.#engine.start(new Exchange(client, this.clock.monotonic()));
+  }
+
+  /** As `request`, for an exchange of the test's own. */
+  start(client: FakeClient, make: (ports: Ports) => Exchange): void {
+    this.clients.push(client);
+    this.#engine.start(make(this.#engine.ports));
   }
 
   /** The only request of an origin's that is new since the last call of this. */
@@ -184,6 +193,7 @@ export class World {
       health: this.health,
       origins: this.#origins(),
       ledger: { record: (exchange, end, bytes) => this.settled.push({ exchange, end, bytes }) },
+      skips: { note: (key, reason, at) => this.skips.set(key, { reason, at }) },
     };
   }
 
@@ -228,10 +238,10 @@ export class World {
 }
 
 /** A test with a world of its own, which is verified when the test is over. */
-export function pipelineTest(name: string, run: (world: World) => void, options?: WorldOptions): void {
-  test(name, () => {
+export function pipelineTest(name: string, run: (world: World) => void | Promise<void>, options?: WorldOptions): void {
+  test(name, async () => {
     const world = new World(options);
-    run(world);
+    await run(world);
     world.verify();
   });
 }

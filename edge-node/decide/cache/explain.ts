@@ -2,7 +2,9 @@
 import type { StoredHead } from './entry.ts';
 import type { Judgement, StaleReason } from './freshness.ts';
 import type { LifetimeSource } from './lifetime.ts';
+import type { CacheRules } from './policy.ts';
 import type { BypassReason } from './request.ts';
+import type { SkipReason } from './storable.ts';
 
 export type CacheView =
   | { readonly kind: 'bypass'; readonly reason: BypassReason }
@@ -56,6 +58,55 @@ function stored(head: StoredHead, judgement: Judgement): CacheWords {
   return { state: 'stale', reason: `${judgement.reason}: ${STALE[judgement.reason]}: ${sum}; ${fallback}`, ...numbers };
 }
 
+/** Why an answer was not stored: it may not be, or it is larger than the store takes. */
+export type NotStoredReason = SkipReason | 'too-large';
+
+/** Their order is that of the numbers by which threads know them. */
+export const NOT_STORED: Readonly<Record<NotStoredReason, string>> = {
+  policy: 'the cache is not enabled for the route',
+  method: 'only answers to GET are stored',
+  'has-request-body': 'the request had a body, which is not part of the key',
+  'method-override': 'the request asked for another method in a field',
+  upgrade: 'the request was for a tunnel',
+  'bypass-rule': 'the request had what the route lets past the cache',
+  'request-no-store': 'the request said no-store',
+  partial: 'it was a part, not the whole',
+  status: 'its status is not cacheable unless the answer says so, or never',
+  'no-store': 'the answer said no-store',
+  'must-understand': 'the answer said must-understand, and its status is not understood',
+  private: 'the answer said private',
+  authorization: 'the request had Authorization, and the answer did not say that others may have it',
+  'set-cookie': 'the answer set a cookie, which is for one client',
+  'vary-star': 'the answer varies by what no key holds',
+  tags: 'it had more surrogate keys than are kept, or one that is none',
+  'no-freshness-or-validator': 'it was neither fresh for any time nor could be validated',
+  'too-large': 'it was larger than the cache takes, or too much was being stored at once',
+};
+
+/** What a route says of caching, in the words of a configuration: `minTtl 1 s`. */
+export function policyWords(rules: CacheRules): string[] {
+  if (!rules.enabled) return ['not enabled'];
+  const words: string[] = [];
+  const add = (name: string, value: number | undefined) =>
+    value !== undefined && words.push(`${name} ${seconds(value)}`);
+  if (rules.defaultTtlMs > 0) add('defaultTtl', rules.defaultTtlMs);
+  add('minTtl', rules.minTtlMs);
+  add('maxTtl', rules.maxTtlMs);
+  add('overrideTtl', rules.overrideTtlMs);
+  add('negativeTtl', rules.negativeTtlMs);
+  add('staleWhileRevalidate', rules.staleWhileRevalidateMs);
+  add('staleIfError', rules.staleIfErrorMs);
+  const { key, bypass } = rules;
+  if (key?.query === 'none') words.push('the query does not count');
+  else if (key && key.query !== 'all') words.push(`of the query only ${[...key.query].join(', ')}`);
+  if (key?.sortQuery) words.push('the query sorted');
+  if (key && key.vary.length > 0)
+    words.push(`also keyed by ${key.vary.map((name) => name.replace(';', ' ')).join(', ')}`);
+  const passed = bypass ? [...bypass.cookies, ...bypass.headers, ...bypass.query] : [];
+  if (passed.length > 0) words.push(`requests with ${passed.join(', ')} pass the cache`);
+  return words;
+}
+
 /** At most three decimals: `0.25 s`, `42 s`. */
 function seconds(ms: number): string {
   return `${Math.round(ms) / 1000} s`;
@@ -65,13 +116,13 @@ const SOURCE: Readonly<Record<LifetimeSource, string>> = {
   's-maxage': 's-maxage',
   'max-age': 'max-age',
   expires: 'Expires',
-  'default-ttl': 'default_ttl_ms of the route',
+  'default-ttl': 'defaultTtl of the route',
   heuristic: 'a tenth of the age of Last-Modified',
   none: 'none stated',
-  'negative-ttl': 'negative_ttl_ms of the route',
-  'override-ttl': 'override_ttl_ms of the route',
-  'min-ttl': 'min_ttl_ms of the route',
-  'max-ttl': 'max_ttl_ms of the route',
+  'negative-ttl': 'negativeTtl of the route',
+  'override-ttl': 'overrideTtl of the route',
+  'min-ttl': 'minTtl of the route',
+  'max-ttl': 'maxTtl of the route',
 };
 
 const STALE: Readonly<Record<StaleReason, string>> = {

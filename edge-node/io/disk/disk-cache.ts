@@ -8,6 +8,7 @@ import type { Log } from '../../../infra/runtime/log.ts';
 import type { Metrics } from '../../../infra/runtime/metrics.ts';
 import type { Purge, PurgePosition } from '../../../proto/gen/meridian/v1/purge.ts';
 import type { RaisableBarrier } from '../../decide/barrier.ts';
+import type { CacheEntry } from '../../decide/cache/entry.ts';
 import type { DiskHandles } from './disk-memory.ts';
 import { FolderInUseError } from './folder-lock.ts';
 import { type DiskTier, type DiskTierOptions, holdUntil, type PurgeRecorder, startDiskTier } from './open.ts';
@@ -27,6 +28,13 @@ export interface DiskCachePorts {
   opened(handles: DiskHandles): void;
 }
 
+export interface Peeked {
+  readonly state: 'searched' | 'not searched';
+  readonly entries: readonly CacheEntry[];
+}
+
+/** Peeks at the same time. */
+const MAX_PEEKING = 8;
 /** How often it is tried to get the folder, milliseconds. */
 const RETRY_MS = 500;
 
@@ -40,6 +48,7 @@ export class DiskCache {
   #waiting: Timer | undefined;
   #opening: Promise<void> | undefined;
   #held: Timer | undefined;
+  #peeking = 0;
 
   constructor(options: DiskCacheOptions, ports: DiskCachePorts) {
     this.#options = options;
@@ -92,6 +101,16 @@ export class DiskCache {
   /** Nothing is looked up on disk before `ready` says so. */
   holdUntil(ready: () => boolean): void {
     if (this.#tier) this.#held = holdUntil(this.#tier, this.#ports.clock, ready);
+  }
+
+  /** What is there under a key, for who wants to know. */
+  async peek(key: string): Promise<Peeked> {
+    const finding = this.#peeking < MAX_PEEKING ? this.#tier?.store.peek(key) : undefined;
+    if (finding === undefined) return { state: 'not searched', entries: [] };
+    this.#peeking += 1;
+    const entries = await finding;
+    this.#peeking -= 1;
+    return { state: 'searched', entries };
   }
 
   /** To be called for a worker thread that is dead. */

@@ -123,6 +123,21 @@ export class DiskStore {
     return reading;
   }
 
+  /** As `find`, without counting or marking anything as used; undefined while nothing is looked up. Never rejects. */
+  peek(key: string): Promise<readonly StoredOnDisk[]> | undefined {
+    const { index } = this;
+    if (index.isOff || index.isHeld) return undefined;
+    const { high, low } = this.#name(key);
+    const located = index.locked(() => {
+      const found = index.find(high, low);
+      for (const { segment } of found) index.segments.pin(segment);
+      return found;
+    });
+    return Promise.all(located.map((one) => this.#read(key, one))).then((read) =>
+      read.filter((one) => one !== undefined).map(({ entry }) => entry),
+    );
+  }
+
   /** Marks as used. */
   use(key: string, variant: string): void {
     if (this.index.isOff) return;

@@ -1,8 +1,10 @@
 // The memory of the shared store: how much of it there is and what stands where. Made once, by the main thread, and passed to
 // each worker as it is: shared buffers and plain numbers.
 //
-// Control: the lock and the slot table's numbers; totals, written under the lock; a slice for each thread, written by it alone.
+// Control: the lock and the slot table's numbers; totals, written under the lock; a slice for each thread, written by it alone;
+// totals of each owner, written under the lock.
 import type { HashKey } from '../../decide/hash.ts';
+import { SITE_NUMBERS } from '../../decide/site-numbers.ts';
 import { type StoreLimits, storeLimits } from '../store-limits.ts';
 import { slotTableBytes, TABLE_CONTROLS } from './slot-table.ts';
 
@@ -48,6 +50,18 @@ export function slice(thread: number): number {
   return FIRST_SLICE + thread * SLICE;
 }
 
+/** ... and in that of an owner, which is a site by its number. */
+export const OWNED_OBJECTS = 0;
+export const OWNED_BYTES = 1;
+export const OWNED_EVICTIONS = 2;
+const OWNER = 3;
+export const OWNERS = SITE_NUMBERS;
+
+/** Where that of `owner` begins, counted in doubles. `threads`: of the store. */
+export function owned(threads: number, owner: number): number {
+  return slice(threads) + owner * OWNER;
+}
+
 /** A cache of small things holds one for each so many bytes, unless `maxObjects` says otherwise. */
 const BYTES_PER_OBJECT = 512;
 const MIN_OBJECTS = 1024;
@@ -82,7 +96,7 @@ export function allocateSharedStore(
     threads,
     buckets,
     hashKey,
-    control: new SharedArrayBuffer(slice(threads) * Float64Array.BYTES_PER_ELEMENT),
+    control: new SharedArrayBuffer(owned(threads, OWNERS) * Float64Array.BYTES_PER_ELEMENT),
     // One slot more than objects: what takes the place of another is there before the other goes.
     index: memory(slotTableBytes(buckets, complete.maxObjects + 1), 'index'),
     arena: memory(complete.maxBytes, 'contents'),

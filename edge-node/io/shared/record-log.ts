@@ -8,7 +8,7 @@ import type { Storable, StoredHead } from '../../decide/cache/entry.ts';
 import { encodeRecord, type RecordName, type RecordReader } from '../../decide/cache/record.ts';
 import type { StringHash } from '../../decide/hash.ts';
 import type { StoreLimits } from '../store-limits.ts';
-import { BYTES, EVICTIONS, OBJECTS, REFUSED_OLDER, RESETS, VARIANT_EVICTIONS } from './handles.ts';
+import * as at from './handles.ts';
 import type { Ring } from './ring.ts';
 import type { SlotTable } from './slot-table.ts';
 
@@ -28,15 +28,17 @@ const MOVE_COST = 512;
 
 export class RecordLog {
   readonly #limits: StoreLimits;
+  readonly #threads: number;
   readonly #slots: SlotTable;
   readonly #ring: Ring;
   readonly #counts: Float64Array;
   readonly #hash: Pick<StringHash, 'of' | 'high' | 'low'>;
   readonly #reader: RecordReader;
 
-  /** `counts`: the totals of the control memory. */
+  /** `counts`: the control memory of a store of `threads`. */
   constructor(
     limits: StoreLimits,
+    threads: number,
     slots: SlotTable,
     ring: Ring,
     counts: Float64Array,
@@ -44,6 +46,7 @@ export class RecordLog {
     reader: RecordReader,
   ) {
     this.#limits = limits;
+    this.#threads = threads;
     this.#slots = slots;
     this.#ring = ring;
     this.#counts = counts;
@@ -51,15 +54,15 @@ export class RecordLog {
     this.#reader = reader;
   }
 
-  /** `record`: of `entry`; with its body no longer than the ring. Undefined: what is stored there is newer. */
-  put(entry: Storable, record: string): Place | undefined {
+  /** `record`: of `entry`; with its body no longer than the ring; `owner`: 0 ..< `OWNERS`. Undefined: what is stored there is newer. */
+  put(entry: Storable, record: string, owner: number): Place | undefined {
     const slots = this.#slots;
     const { body, head } = entry;
     const siblings = this.#siblings(entry.key);
     const { high, low } = this.#hash;
     const former = siblings.find(({ variant }) => variant === head.variant);
     if (former !== undefined && former.barrier > head.barrier) {
-      this.#add(REFUSED_OLDER, 1);
+      this.#add(at.REFUSED_OLDER, 1);
       return undefined;
     }
     const crowded = former === undefined && siblings.length >= this.#limits.maxVariants;
@@ -69,7 +72,7 @@ export class RecordLog {
     const isThere = () => replaced !== 0 && slots.generation(replaced) === generation;
     this.#makeRoom(record.length + body.length, () => (isThere() ? 0 : 1));
 
-    const slot = slots.allocate(high, low);
+    const slot = slots.allocate(high, low, owner);
     this.#write(slot, body, record);
     const bucket = slots.bucketOf(slot);
     const replaces = isThere();
@@ -78,7 +81,10 @@ export class RecordLog {
     this.#give(slot);
     slots.close(bucket, true);
     if (replaces) slots.free(replaced);
-    if (replaces && crowded) this.#add(VARIANT_EVICTIONS, 1);
+    if (replaces && crowded) {
+      this.#add(at.VARIANT_EVICTIONS, 1);
+      this.#own(replaced, at.OWNED_EVICTIONS, 1);
+    }
     return { slot, generation: slots.generation(slot) };
   }
 
@@ -101,7 +107,7 @@ export class RecordLog {
     if (bodyBytes + record.length <= this.#reach(slot)) {
       const position = slots.position(slot);
       slots.open(bucket);
-      this.#add(BYTES, record.length - slots.recordBytes(slot));
+      this.#addBytes(slot, record.length - slots.recordBytes(slot));
       slots.place(slot, position, record.length, bodyBytes);
       this.#ring.writeText(this.#ring.after(position, bodyBytes), record);
       slots.close(bucket, true);
@@ -114,7 +120,7 @@ export class RecordLog {
       slots.close(bucket, true);
       if (bodyBytes + record.length > this.#ring.capacity) {
         slots.free(slot);
-        this.#add(EVICTIONS, 1);
+        this.#countEviction(slot);
         return;
       }
       this.#makeRoom(bodyBytes + record.length, () => 1);
@@ -145,9 +151,13 @@ export class RecordLog {
   /** Drops everything, whatever state it is in. */
   reset(): void {
     this.#slots.clear();
-    this.#counts[OBJECTS] = 0;
-    this.#counts[BYTES] = 0;
-    this.#add(RESETS, 1);
+    this.#counts[at.OBJECTS] = 0;
+    this.#counts[at.BYTES] = 0;
+    for (let owner = 0; owner < at.OWNERS; owner += 1) {
+      this.#counts[at.owned(this.#threads, owner) + at.OWNED_OBJECTS] = 0;
+      this.#counts[at.owned(this.#threads, owner) + at.OWNED_BYTES] = 0;
+    }
+    this.#add(at.RESETS, 1);
   }
 
   /** The record of a slot that is live. */
@@ -201,14 +211,14 @@ export class RecordLog {
   #makeRoom(bytes: number, more: () => number): void {
     const slots = this.#slots;
     let budget = MOVE_BUDGET;
-    while (this.#free() < bytes || (this.#counts[OBJECTS] ?? 0) + more() > this.#limits.maxObjects) {
+    while (this.#free() < bytes || (this.#counts[at.OBJECTS] ?? 0) + more() > this.#limits.maxObjects) {
       const { oldest } = slots;
       if (slots.isUsed(oldest) && budget > 0) {
         budget -= slots.size(oldest) + MOVE_COST;
         this.#moveToEnd(oldest);
       } else {
         this.remove(oldest);
-        this.#add(EVICTIONS, 1);
+        this.#countEviction(oldest);
       }
     }
   }
@@ -240,15 +250,35 @@ export class RecordLog {
   #give(slot: number): void {
     this.#slots.chain(slot);
     this.#slots.enqueue(slot);
-    this.#add(OBJECTS, 1);
-    this.#add(BYTES, this.#slots.size(slot));
+    this.#addObjects(slot, 1);
+    this.#addBytes(slot, this.#slots.size(slot));
   }
 
   #take(slot: number): void {
     this.#slots.unchain(slot);
     this.#slots.dequeue(slot);
-    this.#add(OBJECTS, -1);
-    this.#add(BYTES, -this.#slots.size(slot));
+    this.#addObjects(slot, -1);
+    this.#addBytes(slot, -this.#slots.size(slot));
+  }
+
+  #addObjects(slot: number, by: number): void {
+    this.#add(at.OBJECTS, by);
+    this.#own(slot, at.OWNED_OBJECTS, by);
+  }
+
+  #addBytes(slot: number, by: number): void {
+    this.#add(at.BYTES, by);
+    this.#own(slot, at.OWNED_BYTES, by);
+  }
+
+  /** A slot that is free keeps its owner until it is used again. */
+  #countEviction(slot: number): void {
+    this.#add(at.EVICTIONS, 1);
+    this.#own(slot, at.OWNED_EVICTIONS, 1);
+  }
+
+  #own(slot: number, lane: number, by: number): void {
+    this.#add(at.owned(this.#threads, this.#slots.owner(slot)) + lane, by);
   }
 
   #add(place: number, by: number): void {

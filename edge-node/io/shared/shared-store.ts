@@ -29,6 +29,8 @@ export interface SharedStoreOptions {
   readonly localBytes?: number;
   /** How long to wait for the lock, milliseconds. Short on the thread that sees to dead ones ({@link SharedStore.recover}). */
   readonly patienceMs?: number;
+  /** Who what is stored of a host is counted for, 0 ..< `OWNERS`; without it all is counted for 0. */
+  readonly ownerOf?: (host: string) => number;
   /** Instead of the keyed hash; for tests. */
   readonly hash?: Pick<StringHash, 'of' | 'high' | 'low'>;
 }
@@ -87,6 +89,7 @@ export class SharedStore implements CacheStore {
   readonly #lock: SharedLock;
   readonly #patienceMs: number;
   readonly #hash: Pick<StringHash, 'of' | 'high' | 'low'>;
+  readonly #ownerOf: ((host: string) => number) | undefined;
   readonly #reader = new RecordReader();
   readonly #slots: SlotTable;
   readonly #ring: Ring;
@@ -113,9 +116,18 @@ export class SharedStore implements CacheStore {
     this.#lock = new SharedLock(ints, at.LOCK, thread);
     this.#patienceMs = options.patienceMs ?? DEFAULT_PATIENCE_MS;
     this.#hash = options.hash ?? new StringHash(handles.hashKey);
+    this.#ownerOf = options.ownerOf;
     this.#slots = new SlotTable(handles.index, handles.buckets, ints, at.TABLE, (this.#slice + at.FENCE) * 2);
     this.#ring = new Ring(handles.arena);
-    this.#log = new RecordLog(this.#limits, this.#slots, this.#ring, this.#counts, this.#hash, this.#reader);
+    this.#log = new RecordLog(
+      this.#limits,
+      this.#threads,
+      this.#slots,
+      this.#ring,
+      this.#counts,
+      this.#hash,
+      this.#reader,
+    );
     this.#local = new LocalTier(options.localBytes ?? DEFAULT_LOCAL_BYTES);
     this.#pending = new PendingBytes(this.#limits.maxPendingBytes, this.#counts, this.#slice + at.PENDING);
   }
@@ -138,7 +150,8 @@ export class SharedStore implements CacheStore {
       this.#refused('too-large');
       return undefined;
     }
-    const place = this.#attempt(() => this.#log.put(entry, record));
+    const owner = this.#ownerOf?.(entry.host) ?? 0;
+    const place = this.#attempt(() => this.#log.put(entry, record, owner));
     return place && new SharedEntry(entry, body, size, place.slot, place.generation);
   }
 
@@ -211,6 +224,17 @@ export class SharedStore implements CacheStore {
       refusedIncomplete: total(at.REFUSED_INCOMPLETE),
       refusedBusy: total(at.REFUSED_BUSY),
       resets: count(at.RESETS),
+    };
+  }
+
+  /** What is stored, and was evicted since the start, of one owner; 0 ..< `OWNERS`. */
+  owned(owner: number): { readonly objects: number; readonly bytes: number; readonly evictions: number } {
+    const from = at.owned(this.#threads, owner);
+    const count = (lane: number) => this.#counts[from + lane] ?? 0;
+    return {
+      objects: count(at.OWNED_OBJECTS),
+      bytes: count(at.OWNED_BYTES),
+      evictions: count(at.OWNED_EVICTIONS),
     };
   }
 

@@ -25,6 +25,8 @@ const OLDER = 6;
 /** Bytes of the record, 0 in a slot that is free, and of the body. */
 const RECORD = 7;
 const BODY = 8;
+/** Whose it is: a number that means nothing here. */
+const OWNER = 9;
 /** Where in the ring, as a double in the place of two numbers. */
 const POSITION = 10;
 
@@ -117,6 +119,10 @@ export class SlotTable {
     return this.#get(slot, RECORD) + this.#get(slot, BODY);
   }
 
+  owner(slot: number): number {
+    return this.#get(slot, OWNER);
+  }
+
   isUsed(slot: number): boolean {
     return this.#get(slot, USED) !== 0;
   }
@@ -166,7 +172,7 @@ export class SlotTable {
   }
 
   /** A slot that is neither live nor free any more. There must be one. */
-  allocate(high: number, low: number): number {
+  allocate(high: number, low: number, owner: number): number {
     let slot = this.#control[this.#controlAt + FREE] ?? 0;
     if (slot === 0) {
       slot = this.top + 1;
@@ -176,6 +182,7 @@ export class SlotTable {
     }
     this.#set(slot, HIGH, high);
     this.#set(slot, LOW, low);
+    this.#set(slot, OWNER, owner);
     this.#set(slot, USED, 0);
     return slot;
   }

@@ -8,16 +8,22 @@ import { allocateSharedBarrier } from '../shared/shared-barrier.ts';
 import { allocateSharedConnections, type ConnectionLimits } from '../shared/shared-connections.ts';
 import { allocateSharedCounters } from '../shared/shared-counters.ts';
 import { allocateSharedPulse } from '../shared/shared-pulse.ts';
+import { allocateSharedSkips } from '../shared/shared-skips.ts';
 import { canSharePorts } from './held-port.ts';
 import type { WorkerSetup } from './messages.ts';
 
-export type SharedMemory = Pick<WorkerSetup, 'store' | 'localBytes' | 'barrier' | 'counters' | 'connections' | 'pulse'>;
+export type SharedMemory = Pick<
+  WorkerSetup,
+  'store' | 'localBytes' | 'barrier' | 'counters' | 'connections' | 'pulse' | 'skips'
+>;
 
 export interface MemoryOptions {
   readonly workers: number;
   /** Of what is stored, for the whole node. */
   readonly cacheBytes: number;
   readonly connections: ConnectionLimits;
+  /** Unix milliseconds. */
+  readonly now: number;
 }
 
 /** Threads that serve requests. */
@@ -28,7 +34,7 @@ const MOST_LOCAL_BYTES = 64 * 1024 * 1024;
 const LOCAL_SHARE = 1 / 2;
 
 /** Throws a RangeError for sizes that make no sense or cannot be had. The main thread is number 0. */
-export function allocateMemory({ workers, cacheBytes, connections }: MemoryOptions): SharedMemory {
+export function allocateMemory({ workers, cacheBytes, connections, now }: MemoryOptions): SharedMemory {
   const threads = workers + 1;
   return {
     store: allocateSharedStore({ maxBytes: cacheBytes }, threads, randomKey()),
@@ -37,6 +43,7 @@ export function allocateMemory({ workers, cacheBytes, connections }: MemoryOptio
     counters: allocateSharedCounters(threads),
     connections: allocateSharedConnections(connections, threads, randomKey()),
     pulse: allocateSharedPulse(threads),
+    skips: allocateSharedSkips(randomKey(), now),
   };
 }
 

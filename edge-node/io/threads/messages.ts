@@ -22,6 +22,7 @@ import type { SharedConnectionsHandles } from '../shared/shared-connections.ts';
 import type { SharedCountersHandles } from '../shared/shared-counters.ts';
 import type { SharedHealthHandles } from '../shared/shared-health.ts';
 import type { SharedPulseHandles } from '../shared/shared-pulse.ts';
+import type { SharedSkipsHandles } from '../shared/shared-skips.ts';
 
 /** What a worker has from birth. */
 export interface WorkerSetup {
@@ -36,10 +37,13 @@ export interface WorkerSetup {
   readonly counters: SharedCountersHandles;
   readonly connections: SharedConnectionsHandles;
   readonly pulse: SharedPulseHandles;
+  readonly skips: SharedSkipsHandles;
   /** A file's path, "-" for standard output, or "off". */
   readonly accessLog: string;
   /** Of the exchanges, the share that is logged, 0..1. */
   readonly accessLogSample: number;
+  /** Of who may see inside; undefined: nobody. */
+  readonly debugToken: string | undefined;
 }
 
 /** A snapshot on its way to all workers. */
@@ -48,6 +52,8 @@ export interface Generation {
   readonly id: number;
   /** Encoded. */
   readonly snapshot: Uint8Array;
+  /** Under which number each site is counted. */
+  readonly sites: ReadonlyMap<string, number>;
   readonly health: SharedHealthHandles;
 }
 

@@ -1,5 +1,6 @@
 // lookUp, refresh, store: what the cache has for a request, and what it makes of an origin's answer.
 import { type CacheEntry, makeHead, type StoredHead } from '../../decide/cache/entry.ts';
+import type { NotStoredReason } from '../../decide/cache/explain.ts';
 import { judge } from '../../decide/cache/freshness.ts';
 import { invalidatedKeys } from '../../decide/cache/invalidation.ts';
 import { cacheKey, purgeName } from '../../decide/cache/key.ts';
@@ -164,12 +165,17 @@ export const store: StepFunction<'store'> = (x, { ports }) => {
     x.freshHead = headOf(x, answer, decision);
     openWriter(x, ports, x.freshHead, x.answerLength);
   } else {
-    if (x.outcome === 'miss') x.forwardDetail = decision.reason;
+    if (x.outcome === 'miss') notStored(x, ports, decision.reason);
     // Only to judge the client's own conditions by.
     if (x.conditionsHeld && hasConditions(x.request.fields)) x.freshHead = headOf(x, answer, decision);
   }
   return 'respond';
 };
+
+function notStored(x: Exchange, ports: Ports, reason: NotStoredReason): void {
+  x.forwardDetail = reason;
+  ports.skips?.note(x.key, reason, ports.clock.now());
+}
 
 /** RFC 9111 section 4.4. */
 function invalidate(x: Exchange, ports: Ports, answer: OriginAnswer): void {
@@ -213,7 +219,7 @@ function openWriter(x: Exchange, ports: Ports, head: StoredHead, length: number 
   const { host } = required(x.admitted, 'admission');
   const writer = ports.cache.begin({ key: x.key, host, purgeTarget: purgeName(host, x.target), head }, length);
   if (!writer) {
-    x.forwardDetail = 'too-large';
+    notStored(x, ports, 'too-large');
     return;
   }
   x.stored = true;

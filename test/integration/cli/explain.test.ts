@@ -2,7 +2,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ExplainRequest } from '../../../proto/gen/meridian/v1/admin.ts';
-import type { Explanation, RankedOrigin } from '../../../proto/gen/meridian/v1/explain.ts';
+import type {
+  CacheExplanation,
+  Explanation,
+  RankedOrigin,
+  StoredVariant,
+} from '../../../proto/gen/meridian/v1/explain.ts';
 import { HealthStatus } from '../../../proto/gen/meridian/v1/health.ts';
 import { fakeAdmin, meridian } from './harness.ts';
 
@@ -18,6 +23,21 @@ const origin = (name: string, distanceKm: number, status: HealthStatus, chosen =
   statusSource: 'measured here',
   detail,
   chosen,
+});
+
+const cache = (parts: Partial<CacheExplanation> = {}): CacheExplanation => ({
+  key: 'k',
+  state: 'absent',
+  reason: 'nothing stored',
+  ageS: 0,
+  freshnessLifetimeS: 0,
+  variants: 0,
+  stored: [],
+  purges: 0,
+  disk: 'none',
+  policy: [],
+  notStored: undefined,
+  ...parts,
 });
 
 const explanation = (parts: Partial<Explanation> = {}): Explanation => ({
@@ -36,14 +56,7 @@ const explanation = (parts: Partial<Explanation> = {}): Explanation => ({
   site: 'demo',
   route: '/',
   pool: 'cities',
-  cache: {
-    key: 'http://demo.localhost:8081/a?b',
-    state: 'absent',
-    reason: 'nothing stored',
-    ageS: 0,
-    freshnessLifetimeS: 0,
-    variants: 0,
-  },
+  cache: cache({ key: 'http://demo.localhost:8081/a?b' }),
   ranking: [origin('london', 2.61, HealthStatus.UP, true), origin('lagos', 5012.3, HealthStatus.UP)],
   ...parts,
 });
@@ -91,7 +104,7 @@ old         636 km       refused: unknown-host  -
 const TOLD: readonly (readonly [string, Partial<Explanation>, readonly RegExp[]])[] = [
   [
     'a fresh answer with its arithmetic',
-    { cache: { key: 'k', state: 'fresh', reason: 'max-age', ageS: 12.34, freshnessLifetimeS: 60, variants: 2 } },
+    { cache: cache({ state: 'fresh', reason: 'max-age', ageS: 12.34, freshnessLifetimeS: 60, variants: 2 }) },
     [
       /cache {3}fresh; age 12\.3 s of a lifetime of 60 s, fresh for 47\.7 s more; max-age; 2 variants/,
       /The answer would come from this edge's cache\. Were it not there, london would be asked: it is the nearest/,
@@ -99,7 +112,7 @@ const TOLD: readonly (readonly [string, Partial<Explanation>, readonly RegExp[]]
   ],
   [
     'a stale answer',
-    { cache: { key: 'k', state: 'stale', reason: '', ageS: 90, freshnessLifetimeS: 60, variants: 1 } },
+    { cache: cache({ state: 'stale', reason: '', ageS: 90, freshnessLifetimeS: 60, variants: 1 }) },
     [/stale; age 90 s of a lifetime of 60 s, stale since 30 s; 1 variant\n/, /The answer would come from london/],
   ],
   [
@@ -151,6 +164,83 @@ for (const [what, parts, patterns] of TOLD) {
     for (const pattern of patterns) assert.match(stdout, pattern);
   });
 }
+
+const variant = (parts: Partial<StoredVariant>): StoredVariant => ({
+  tiers: ['memory'],
+  selected: false,
+  selectedBy: [],
+  status: 200,
+  bodyBytes: 5,
+  state: 'fresh',
+  reason: '',
+  freshness: {
+    initialAgeS: 1.5,
+    residentS: 10,
+    ageS: 11.5,
+    lifetimeS: 60,
+    lifetimeSource: 'max-age',
+    ttlS: 48.5,
+    staleWhileRevalidateS: 0,
+    staleIfErrorS: 0,
+    neverStale: false,
+  },
+  tags: [],
+  requestedAfter: 2,
+  purge: undefined,
+  ...parts,
+});
+
+test('what is stored is told variant by variant, with its sums, its tags and what purged it', async (t) => {
+  const stored = [
+    variant({ tiers: ['memory', 'disk'], selected: true, tags: ['a', 'b'] }),
+    variant({
+      tiers: ['disk'],
+      selectedBy: [
+        { name: 'accept-language', value: 'de' },
+        { name: 'cookie theme', value: undefined },
+      ],
+      state: 'purged',
+      freshness: undefined,
+      purge: { number: 3, soft: false, reach: 'tag', name: 'a' },
+    }),
+    variant({ bodyBytes: 1, state: 'stale', purge: { number: 4, soft: true, reach: 'everything', name: '' } }),
+  ];
+  const policy = ['minTtl 5 s', 'the query sorted'];
+  const told = explanation({ cache: cache({ state: 'fresh', variants: 3, stored, purges: 4, policy }) });
+  const address = await fakeAdmin(t, { explain: () => ({ explanations: [told] }) });
+  const { stdout } = await meridian([...ASK, '--control-plane', address]);
+  const lines = stdout.split('\n').map((line) => line.trim());
+  const from = lines.findIndex((line) => line.startsWith('policy'));
+  assert.deepEqual(lines.slice(from, from + 9), [
+    'policy  minTtl 5 s; the query sorted',
+    'stored  200, 5 bytes, in memory and on disk, for any request; fresh; this one answers',
+    'age 11.5 s = 1.5 s when it came + 10 s here; lifetime - age = 60 s (max-age) - 11.5 s = 48.5 s',
+    'tags a, b',
+    'requested after 2 purges of 4 that this edge has applied',
+    'stored  200, 5 bytes, on disk, for accept-language: de, no cookie theme; purged',
+    'requested after 2 purges of 4 that this edge has applied; purge 3, of tag a, covers it',
+    'stored  200, 1 byte, in memory, for any request; stale',
+    'age 11.5 s = 1.5 s when it came + 10 s here; lifetime - age = 60 s (max-age) - 11.5 s = 48.5 s',
+  ]);
+  assert.match(stdout, /purge 4, a soft one of everything, makes it stale/);
+  const json = JSON.parse((await meridian([...ASK, '--json', '--control-plane', address])).stdout);
+  const [first, second] = json.explanations[0].cache.stored;
+  assert.deepEqual([first.tiers, first.selected, first.purge], [['memory', 'disk'], true, null]);
+  assert.equal(first.freshness.ttlS, 48.5);
+  assert.deepEqual(second.selectedBy[1], { name: 'cookie theme', value: null });
+});
+
+test('where nothing is stored it is told why, as far as that is known', async (t) => {
+  const notStored = { reason: 'set-cookie', detail: 'the answer set a cookie', agoS: 12 };
+  const cases = [
+    [{ notStored }, /skipped 12 s ago an answer was not stored: set-cookie: the answer set a cookie\n/],
+    [{ disk: 'not searched' }, /disk {4}not searched: it is off, held back, or busy/],
+  ] as const;
+  for (const [parts, pattern] of cases) {
+    const address = await fakeAdmin(t, { explain: () => ({ explanations: [explanation({ cache: cache(parts) })] }) });
+    assert.match((await meridian([...ASK, '--control-plane', address])).stdout, pattern);
+  }
+});
 
 test('for programs there is one document', async (t) => {
   const refused = explanation({ edge: 'old', refusalCode: 'unknown-host', refusalDetail: 'no site', ranking: [] });

@@ -1,6 +1,7 @@
 // The command as a process: the launcher, a real edge, and what ends them.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -130,4 +131,19 @@ test('options that cannot be meant start nothing: exit code 2', async () => {
     assert.deepEqual([ended.code, ended.stdout], [2, ''], argv.join(' '));
     assert.match(ended.stderr, message);
   }
+});
+
+test('a secret that cannot be read, or is none, starts no edge and is not repeated', async (t) => {
+  const folder = tempFolder(t);
+  const short = path.join(folder, 'short');
+  writeFileSync(short, 'hunter2\n');
+  const missing = path.join(folder, 'missing');
+  const base = ['edge', '--name', 'lon', '--data', path.join(folder, 'data'), '--debug-token-file'];
+  const unread = await meridian([...base, missing]);
+  assert.deepEqual([unread.code, unread.stdout], [1, '']);
+  assert.match(unread.stderr, /--debug-token-file: .*missing cannot be read \(ENOENT\)/);
+  const bad = await meridian([...base, short]);
+  assert.deepEqual([bad.code, bad.stdout], [1, '']);
+  assert.match(bad.stderr, /short holds no secret: expected one line of 32 to 256 /);
+  assert.doesNotMatch(bad.stderr, /hunter2/);
 });

@@ -5,6 +5,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { tempFolder } from '../../support/temp.ts';
 import { until } from '../../support/until.ts';
 import { meridian } from './harness.ts';
 import { ROOT, readyPorts, start } from './process.ts';
@@ -13,8 +14,9 @@ const MAIN = path.join(ROOT, 'cli/main.ts');
 const LOCATION = '{ latitude: 51.5, longitude: -0.1 }';
 
 async function startOrigin(t: TestContext): Promise<number> {
-  const origin = createServer((_request, response) => {
-    response.setHeader('cache-control', 'max-age=60').end('hello');
+  const origin = createServer((request, response) => {
+    const control = request.url?.endsWith('/private') ? 'private' : 'max-age=60';
+    response.setHeader('cache-control', control).end('hello');
   });
   await once(origin.listen(0, '127.0.0.1'), 'listening');
   t.after(() => origin.close());
@@ -62,6 +64,7 @@ test('a file is applied, served, explained, purged and read back', async (t) => 
     [
       ...[MAIN, 'edge', '--name', 'lon', '--control', `127.0.0.1:${edgePort}`, '--access-log', 'off'],
       ...['--listen', '127.0.0.1:0', '--admin-listen', '127.0.0.1:0', '--log-level', 'warn'],
+      ...['--cache-dir', tempFolder(t)],
     ],
     true,
   );
@@ -77,6 +80,15 @@ test('a file is applied, served, explained, purged and read back', async (t) => 
   assert.match(explained.stdout, /^At edge lon /m);
   assert.match(explained.stdout, /^ {2}cache {3}fresh; age /m);
   assert.match(explained.stdout, /^\* london /m);
+  const stored = /^ {2}stored {2}200, 5 bytes, in memory and on disk, for any request; fresh; this one answers$/m;
+  await until('it is on disk', async () =>
+    stored.test((await meridian(['explain', url, '--ip', '81.2.69.142'], { env })).stdout),
+  );
+  assert.match(explained.stdout, /^ {10}age .* s = .* s when it came \+ .* s here; lifetime - age = /m);
+  await fetch(`${url}/private`);
+  const skipped = JSON.parse((await meridian(['explain', `${url}/private`, '--ip', '::1', '--json'], { env })).stdout);
+  const { state, notStored } = skipped.explanations[0].cache;
+  assert.deepEqual([state, notStored.reason], ['absent', 'private'], 'one thread tells why another did not store it');
 
   const purge = await meridian(['purge', 'url', url, '--timeout', '2s'], { env });
   assert.equal(purge.code, 3, 'par never came');

@@ -44,9 +44,12 @@ test('requests come to all threads, and what one of them stored is a hit for the
   for (const client of [two, one, two, two, one]) {
     assert.deepEqual(await ask(client, '/shared'), { body: first.body, hit: true });
   }
-  assert.equal(await node.metric('meridian_requests_total{cache="hit"}'), 5);
-  assert.equal(await node.metric('meridian_requests_total{cache="miss"}'), 1);
+  assert.equal(await node.metric('meridian_requests_total{cache="hit",site="demo"}'), 5);
+  assert.equal(await node.metric('meridian_requests_total{cache="miss",site="demo"}'), 1);
   assert.equal(await node.metric('meridian_cache_objects'), 1);
+  assert.equal(await node.metric('meridian_cache_site_objects{site="demo"}'), 1);
+  assert.equal(await node.metric('meridian_cache_site_bytes{site="demo"}'), await node.metric('meridian_cache_bytes'));
+  assert.equal(await node.metric('meridian_cache_site_objects{site="(other)"}'), 0);
   assert.equal(await node.metric('meridian_threads'), 2);
 });
 
@@ -90,13 +93,13 @@ test('a thread that dies takes its connections along, and nothing else; another 
   ] as const) {
     const lost = await node.clientOf(1);
     await ask(lost, '/kept');
-    const counted = await node.metric('meridian_requests_total{cache="hit"}');
+    const counted = await node.metric('meridian_requests_total{cache="hit",site="demo"}');
     node.fail(1, fault);
     await lost.closed();
     await until('the death', async () => (await node.metric('meridian_thread_deaths_total')) === deaths);
     assert.deepEqual(await ask(kept, '/kept'), { body, hit: true });
     // What it had counted still counts.
-    assert.equal(await node.metric('meridian_requests_total{cache="hit"}'), counted + 1);
+    assert.equal(await node.metric('meridian_requests_total{cache="hit",site="demo"}'), counted + 1);
     await until('the death to be noticed', async () => (await node.metric('meridian_thread_deaths_total')) === deaths);
     await until('another in its place', async () => (await node.metric('meridian_threads')) === 2);
     const late = await node.clientOf(1);

@@ -57,6 +57,78 @@ export interface CacheExplanation {
   ageS: number;
   freshnessLifetimeS: number;
   variants: number;
+  /** What is stored under the key, what would answer first; at most 32. */
+  stored: StoredVariant[];
+  /** Purges that the edge has applied since it started. */
+  purges: number;
+  /** "none": the edge has no disk tier; "searched"; "not searched": it is off, held back, or busy with other questions. */
+  disk: string;
+  /** What the route's policy says beside "enabled", a name and a value each. */
+  policy: string[];
+  /** The last time that an answer for the key was not stored, where that is remembered and nothing was stored since. */
+  notStored: NotStored | undefined;
+}
+
+/** One stored response. Times are seconds. */
+export interface StoredVariant {
+  /** "memory", "disk". */
+  tiers: string[];
+  /** Whether it is what a plain GET is answered from. */
+  selected: boolean;
+  /** What of the request chose it: the fields that Vary names, and the cookies and fields that the route adds. */
+  selectedBy: SelectingValue[];
+  status: number;
+  bodyBytes: number;
+  /** "fresh", "stale", "purged". */
+  state: string;
+  /** The reason's stable name, and the arithmetic in words. */
+  reason: string;
+  freshness: Freshness | undefined;
+  tags: string[];
+  /** Purges that had been applied when it was requested from the origin. */
+  requestedAfter: number;
+  /** The newest purge that reaches it. */
+  purge: PurgeMark | undefined;
+}
+
+export interface SelectingValue {
+  name: string;
+  /** As it is compared. Absent: for requests that do not have it. */
+  value?: string | undefined;
+}
+
+/** RFC 9111 section 4.2: age = initial age + resident time; time to live = lifetime - age. */
+export interface Freshness {
+  initialAgeS: number;
+  residentS: number;
+  ageS: number;
+  lifetimeS: number;
+  /** Where the lifetime comes from: "s-maxage", "max-age", "expires", "heuristic", "default-ttl", ... */
+  lifetimeSource: string;
+  ttlS: number;
+  /** RFC 5861: how long after its lifetime it may be used, while it is validated and when the origin fails. 0: not. */
+  staleWhileRevalidateS: number;
+  staleIfErrorS: number;
+  /** Its directives forbid ever using it stale. */
+  neverStale: boolean;
+}
+
+export interface PurgeMark {
+  /** Counted by this edge since it started, as `purges` is. */
+  number: number;
+  soft: boolean;
+  /** "everything", "host", "prefix", "url", "tag". */
+  reach: string;
+  /** The host, prefix, URL or tag; empty for everything. */
+  name: string;
+}
+
+export interface NotStored {
+  /** The reason's stable name, as in Cache-Status. */
+  reason: string;
+  detail: string;
+  /** Seconds since. */
+  agoS: number;
 }
 
 export interface RankedOrigin {
@@ -467,7 +539,19 @@ export const ClientPlace: MessageFns<ClientPlace> = {
 };
 
 function createBaseCacheExplanation(): CacheExplanation {
-  return { key: "", state: "", reason: "", ageS: 0, freshnessLifetimeS: 0, variants: 0 };
+  return {
+    key: "",
+    state: "",
+    reason: "",
+    ageS: 0,
+    freshnessLifetimeS: 0,
+    variants: 0,
+    stored: [],
+    purges: 0,
+    disk: "",
+    policy: [],
+    notStored: undefined,
+  };
 }
 
 export const CacheExplanation: MessageFns<CacheExplanation> = {
@@ -489,6 +573,21 @@ export const CacheExplanation: MessageFns<CacheExplanation> = {
     }
     if (message.variants !== 0) {
       writer.uint32(48).uint32(message.variants);
+    }
+    for (const v of message.stored) {
+      StoredVariant.encode(v!, writer.uint32(58).fork()).join();
+    }
+    if (message.purges !== 0) {
+      writer.uint32(64).uint64(message.purges);
+    }
+    if (message.disk !== "") {
+      writer.uint32(74).string(message.disk);
+    }
+    for (const v of message.policy) {
+      writer.uint32(82).string(v!);
+    }
+    if (message.notStored !== undefined) {
+      NotStored.encode(message.notStored, writer.uint32(90).fork()).join();
     }
     return writer;
   },
@@ -554,6 +653,46 @@ export const CacheExplanation: MessageFns<CacheExplanation> = {
             message.variants = reader.uint32();
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.stored.push(StoredVariant.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.purges = longToNumber(reader.uint64());
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.disk = reader.string();
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.policy.push(reader.string());
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.notStored = NotStored.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -582,6 +721,15 @@ export const CacheExplanation: MessageFns<CacheExplanation> = {
         ? globalThis.Number(object.freshness_lifetime_s)
         : 0,
       variants: isSet(object.variants) ? globalThis.Number(object.variants) : 0,
+      stored: globalThis.Array.isArray(object?.stored) ? object.stored.map((e: any) => StoredVariant.fromJSON(e)) : [],
+      purges: isSet(object.purges) ? globalThis.Number(object.purges) : 0,
+      disk: isSet(object.disk) ? globalThis.String(object.disk) : "",
+      policy: globalThis.Array.isArray(object?.policy) ? object.policy.map((e: any) => globalThis.String(e)) : [],
+      notStored: isSet(object.notStored)
+        ? NotStored.fromJSON(object.notStored)
+        : isSet(object.not_stored)
+        ? NotStored.fromJSON(object.not_stored)
+        : undefined,
     };
   },
 
@@ -605,6 +753,21 @@ export const CacheExplanation: MessageFns<CacheExplanation> = {
     if (message.variants !== 0) {
       obj.variants = Math.round(message.variants);
     }
+    if (message.stored?.length) {
+      obj.stored = message.stored.map((e) => StoredVariant.toJSON(e));
+    }
+    if (message.purges !== 0) {
+      obj.purges = Math.round(message.purges);
+    }
+    if (message.disk !== "") {
+      obj.disk = message.disk;
+    }
+    if (message.policy?.length) {
+      obj.policy = message.policy;
+    }
+    if (message.notStored !== undefined) {
+      obj.notStored = NotStored.toJSON(message.notStored);
+    }
     return obj;
   },
 
@@ -619,6 +782,820 @@ export const CacheExplanation: MessageFns<CacheExplanation> = {
     message.ageS = object.ageS ?? 0;
     message.freshnessLifetimeS = object.freshnessLifetimeS ?? 0;
     message.variants = object.variants ?? 0;
+    message.stored = object.stored?.map((e) => StoredVariant.fromPartial(e)) || [];
+    message.purges = object.purges ?? 0;
+    message.disk = object.disk ?? "";
+    message.policy = object.policy?.map((e) => e) || [];
+    message.notStored = (object.notStored !== undefined && object.notStored !== null)
+      ? NotStored.fromPartial(object.notStored)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseStoredVariant(): StoredVariant {
+  return {
+    tiers: [],
+    selected: false,
+    selectedBy: [],
+    status: 0,
+    bodyBytes: 0,
+    state: "",
+    reason: "",
+    freshness: undefined,
+    tags: [],
+    requestedAfter: 0,
+    purge: undefined,
+  };
+}
+
+export const StoredVariant: MessageFns<StoredVariant> = {
+  encode(message: StoredVariant, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.tiers) {
+      writer.uint32(10).string(v!);
+    }
+    if (message.selected !== false) {
+      writer.uint32(16).bool(message.selected);
+    }
+    for (const v of message.selectedBy) {
+      SelectingValue.encode(v!, writer.uint32(26).fork()).join();
+    }
+    if (message.status !== 0) {
+      writer.uint32(32).uint32(message.status);
+    }
+    if (message.bodyBytes !== 0) {
+      writer.uint32(40).uint64(message.bodyBytes);
+    }
+    if (message.state !== "") {
+      writer.uint32(50).string(message.state);
+    }
+    if (message.reason !== "") {
+      writer.uint32(58).string(message.reason);
+    }
+    if (message.freshness !== undefined) {
+      Freshness.encode(message.freshness, writer.uint32(66).fork()).join();
+    }
+    for (const v of message.tags) {
+      writer.uint32(74).string(v!);
+    }
+    if (message.requestedAfter !== 0) {
+      writer.uint32(80).uint64(message.requestedAfter);
+    }
+    if (message.purge !== undefined) {
+      PurgeMark.encode(message.purge, writer.uint32(90).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StoredVariant {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStoredVariant();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.tiers.push(reader.string());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.selected = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.selectedBy.push(SelectingValue.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.status = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.bodyBytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.state = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.freshness = Freshness.decode(reader, reader.uint32());
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.tags.push(reader.string());
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.requestedAfter = longToNumber(reader.uint64());
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.purge = PurgeMark.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): StoredVariant {
+    return {
+      tiers: globalThis.Array.isArray(object?.tiers) ? object.tiers.map((e: any) => globalThis.String(e)) : [],
+      selected: isSet(object.selected) ? globalThis.Boolean(object.selected) : false,
+      selectedBy: globalThis.Array.isArray(object?.selectedBy)
+        ? object.selectedBy.map((e: any) => SelectingValue.fromJSON(e))
+        : globalThis.Array.isArray(object?.selected_by)
+        ? object.selected_by.map((e: any) => SelectingValue.fromJSON(e))
+        : [],
+      status: isSet(object.status) ? globalThis.Number(object.status) : 0,
+      bodyBytes: isSet(object.bodyBytes)
+        ? globalThis.Number(object.bodyBytes)
+        : isSet(object.body_bytes)
+        ? globalThis.Number(object.body_bytes)
+        : 0,
+      state: isSet(object.state) ? globalThis.String(object.state) : "",
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+      freshness: isSet(object.freshness) ? Freshness.fromJSON(object.freshness) : undefined,
+      tags: globalThis.Array.isArray(object?.tags) ? object.tags.map((e: any) => globalThis.String(e)) : [],
+      requestedAfter: isSet(object.requestedAfter)
+        ? globalThis.Number(object.requestedAfter)
+        : isSet(object.requested_after)
+        ? globalThis.Number(object.requested_after)
+        : 0,
+      purge: isSet(object.purge) ? PurgeMark.fromJSON(object.purge) : undefined,
+    };
+  },
+
+  toJSON(message: StoredVariant): unknown {
+    const obj: any = {};
+    if (message.tiers?.length) {
+      obj.tiers = message.tiers;
+    }
+    if (message.selected !== false) {
+      obj.selected = message.selected;
+    }
+    if (message.selectedBy?.length) {
+      obj.selectedBy = message.selectedBy.map((e) => SelectingValue.toJSON(e));
+    }
+    if (message.status !== 0) {
+      obj.status = Math.round(message.status);
+    }
+    if (message.bodyBytes !== 0) {
+      obj.bodyBytes = Math.round(message.bodyBytes);
+    }
+    if (message.state !== "") {
+      obj.state = message.state;
+    }
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    if (message.freshness !== undefined) {
+      obj.freshness = Freshness.toJSON(message.freshness);
+    }
+    if (message.tags?.length) {
+      obj.tags = message.tags;
+    }
+    if (message.requestedAfter !== 0) {
+      obj.requestedAfter = Math.round(message.requestedAfter);
+    }
+    if (message.purge !== undefined) {
+      obj.purge = PurgeMark.toJSON(message.purge);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<StoredVariant>): StoredVariant {
+    return StoredVariant.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<StoredVariant>): StoredVariant {
+    const message = createBaseStoredVariant();
+    message.tiers = object.tiers?.map((e) => e) || [];
+    message.selected = object.selected ?? false;
+    message.selectedBy = object.selectedBy?.map((e) => SelectingValue.fromPartial(e)) || [];
+    message.status = object.status ?? 0;
+    message.bodyBytes = object.bodyBytes ?? 0;
+    message.state = object.state ?? "";
+    message.reason = object.reason ?? "";
+    message.freshness = (object.freshness !== undefined && object.freshness !== null)
+      ? Freshness.fromPartial(object.freshness)
+      : undefined;
+    message.tags = object.tags?.map((e) => e) || [];
+    message.requestedAfter = object.requestedAfter ?? 0;
+    message.purge = (object.purge !== undefined && object.purge !== null)
+      ? PurgeMark.fromPartial(object.purge)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseSelectingValue(): SelectingValue {
+  return { name: "", value: undefined };
+}
+
+export const SelectingValue: MessageFns<SelectingValue> = {
+  encode(message: SelectingValue, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.value !== undefined) {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SelectingValue {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSelectingValue();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): SelectingValue {
+    return {
+      name: isSet(object.name) ? globalThis.String(object.name) : "",
+      value: isSet(object.value) ? globalThis.String(object.value) : undefined,
+    };
+  },
+
+  toJSON(message: SelectingValue): unknown {
+    const obj: any = {};
+    if (message.name !== "") {
+      obj.name = message.name;
+    }
+    if (message.value !== undefined) {
+      obj.value = message.value;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<SelectingValue>): SelectingValue {
+    return SelectingValue.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SelectingValue>): SelectingValue {
+    const message = createBaseSelectingValue();
+    message.name = object.name ?? "";
+    message.value = object.value ?? undefined;
+    return message;
+  },
+};
+
+function createBaseFreshness(): Freshness {
+  return {
+    initialAgeS: 0,
+    residentS: 0,
+    ageS: 0,
+    lifetimeS: 0,
+    lifetimeSource: "",
+    ttlS: 0,
+    staleWhileRevalidateS: 0,
+    staleIfErrorS: 0,
+    neverStale: false,
+  };
+}
+
+export const Freshness: MessageFns<Freshness> = {
+  encode(message: Freshness, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.initialAgeS !== 0) {
+      writer.uint32(9).double(message.initialAgeS);
+    }
+    if (message.residentS !== 0) {
+      writer.uint32(17).double(message.residentS);
+    }
+    if (message.ageS !== 0) {
+      writer.uint32(25).double(message.ageS);
+    }
+    if (message.lifetimeS !== 0) {
+      writer.uint32(33).double(message.lifetimeS);
+    }
+    if (message.lifetimeSource !== "") {
+      writer.uint32(42).string(message.lifetimeSource);
+    }
+    if (message.ttlS !== 0) {
+      writer.uint32(49).double(message.ttlS);
+    }
+    if (message.staleWhileRevalidateS !== 0) {
+      writer.uint32(57).double(message.staleWhileRevalidateS);
+    }
+    if (message.staleIfErrorS !== 0) {
+      writer.uint32(65).double(message.staleIfErrorS);
+    }
+    if (message.neverStale !== false) {
+      writer.uint32(72).bool(message.neverStale);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Freshness {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFreshness();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 9) {
+              break;
+            }
+
+            message.initialAgeS = reader.double();
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.residentS = reader.double();
+            continue;
+          }
+          case 3: {
+            if (tag !== 25) {
+              break;
+            }
+
+            message.ageS = reader.double();
+            continue;
+          }
+          case 4: {
+            if (tag !== 33) {
+              break;
+            }
+
+            message.lifetimeS = reader.double();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.lifetimeSource = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 49) {
+              break;
+            }
+
+            message.ttlS = reader.double();
+            continue;
+          }
+          case 7: {
+            if (tag !== 57) {
+              break;
+            }
+
+            message.staleWhileRevalidateS = reader.double();
+            continue;
+          }
+          case 8: {
+            if (tag !== 65) {
+              break;
+            }
+
+            message.staleIfErrorS = reader.double();
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.neverStale = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Freshness {
+    return {
+      initialAgeS: isSet(object.initialAgeS)
+        ? globalThis.Number(object.initialAgeS)
+        : isSet(object.initial_age_s)
+        ? globalThis.Number(object.initial_age_s)
+        : 0,
+      residentS: isSet(object.residentS)
+        ? globalThis.Number(object.residentS)
+        : isSet(object.resident_s)
+        ? globalThis.Number(object.resident_s)
+        : 0,
+      ageS: isSet(object.ageS)
+        ? globalThis.Number(object.ageS)
+        : isSet(object.age_s)
+        ? globalThis.Number(object.age_s)
+        : 0,
+      lifetimeS: isSet(object.lifetimeS)
+        ? globalThis.Number(object.lifetimeS)
+        : isSet(object.lifetime_s)
+        ? globalThis.Number(object.lifetime_s)
+        : 0,
+      lifetimeSource: isSet(object.lifetimeSource)
+        ? globalThis.String(object.lifetimeSource)
+        : isSet(object.lifetime_source)
+        ? globalThis.String(object.lifetime_source)
+        : "",
+      ttlS: isSet(object.ttlS)
+        ? globalThis.Number(object.ttlS)
+        : isSet(object.ttl_s)
+        ? globalThis.Number(object.ttl_s)
+        : 0,
+      staleWhileRevalidateS: isSet(object.staleWhileRevalidateS)
+        ? globalThis.Number(object.staleWhileRevalidateS)
+        : isSet(object.stale_while_revalidate_s)
+        ? globalThis.Number(object.stale_while_revalidate_s)
+        : 0,
+      staleIfErrorS: isSet(object.staleIfErrorS)
+        ? globalThis.Number(object.staleIfErrorS)
+        : isSet(object.stale_if_error_s)
+        ? globalThis.Number(object.stale_if_error_s)
+        : 0,
+      neverStale: isSet(object.neverStale)
+        ? globalThis.Boolean(object.neverStale)
+        : isSet(object.never_stale)
+        ? globalThis.Boolean(object.never_stale)
+        : false,
+    };
+  },
+
+  toJSON(message: Freshness): unknown {
+    const obj: any = {};
+    if (message.initialAgeS !== 0) {
+      obj.initialAgeS = floatToJson(message.initialAgeS);
+    }
+    if (message.residentS !== 0) {
+      obj.residentS = floatToJson(message.residentS);
+    }
+    if (message.ageS !== 0) {
+      obj.ageS = floatToJson(message.ageS);
+    }
+    if (message.lifetimeS !== 0) {
+      obj.lifetimeS = floatToJson(message.lifetimeS);
+    }
+    if (message.lifetimeSource !== "") {
+      obj.lifetimeSource = message.lifetimeSource;
+    }
+    if (message.ttlS !== 0) {
+      obj.ttlS = floatToJson(message.ttlS);
+    }
+    if (message.staleWhileRevalidateS !== 0) {
+      obj.staleWhileRevalidateS = floatToJson(message.staleWhileRevalidateS);
+    }
+    if (message.staleIfErrorS !== 0) {
+      obj.staleIfErrorS = floatToJson(message.staleIfErrorS);
+    }
+    if (message.neverStale !== false) {
+      obj.neverStale = message.neverStale;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Freshness>): Freshness {
+    return Freshness.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Freshness>): Freshness {
+    const message = createBaseFreshness();
+    message.initialAgeS = object.initialAgeS ?? 0;
+    message.residentS = object.residentS ?? 0;
+    message.ageS = object.ageS ?? 0;
+    message.lifetimeS = object.lifetimeS ?? 0;
+    message.lifetimeSource = object.lifetimeSource ?? "";
+    message.ttlS = object.ttlS ?? 0;
+    message.staleWhileRevalidateS = object.staleWhileRevalidateS ?? 0;
+    message.staleIfErrorS = object.staleIfErrorS ?? 0;
+    message.neverStale = object.neverStale ?? false;
+    return message;
+  },
+};
+
+function createBasePurgeMark(): PurgeMark {
+  return { number: 0, soft: false, reach: "", name: "" };
+}
+
+export const PurgeMark: MessageFns<PurgeMark> = {
+  encode(message: PurgeMark, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.number !== 0) {
+      writer.uint32(8).uint64(message.number);
+    }
+    if (message.soft !== false) {
+      writer.uint32(16).bool(message.soft);
+    }
+    if (message.reach !== "") {
+      writer.uint32(26).string(message.reach);
+    }
+    if (message.name !== "") {
+      writer.uint32(34).string(message.name);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PurgeMark {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePurgeMark();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.number = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.soft = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.reach = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PurgeMark {
+    return {
+      number: isSet(object.number) ? globalThis.Number(object.number) : 0,
+      soft: isSet(object.soft) ? globalThis.Boolean(object.soft) : false,
+      reach: isSet(object.reach) ? globalThis.String(object.reach) : "",
+      name: isSet(object.name) ? globalThis.String(object.name) : "",
+    };
+  },
+
+  toJSON(message: PurgeMark): unknown {
+    const obj: any = {};
+    if (message.number !== 0) {
+      obj.number = Math.round(message.number);
+    }
+    if (message.soft !== false) {
+      obj.soft = message.soft;
+    }
+    if (message.reach !== "") {
+      obj.reach = message.reach;
+    }
+    if (message.name !== "") {
+      obj.name = message.name;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<PurgeMark>): PurgeMark {
+    return PurgeMark.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PurgeMark>): PurgeMark {
+    const message = createBasePurgeMark();
+    message.number = object.number ?? 0;
+    message.soft = object.soft ?? false;
+    message.reach = object.reach ?? "";
+    message.name = object.name ?? "";
+    return message;
+  },
+};
+
+function createBaseNotStored(): NotStored {
+  return { reason: "", detail: "", agoS: 0 };
+}
+
+export const NotStored: MessageFns<NotStored> = {
+  encode(message: NotStored, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.reason !== "") {
+      writer.uint32(10).string(message.reason);
+    }
+    if (message.detail !== "") {
+      writer.uint32(18).string(message.detail);
+    }
+    if (message.agoS !== 0) {
+      writer.uint32(25).double(message.agoS);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): NotStored {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseNotStored();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.detail = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 25) {
+              break;
+            }
+
+            message.agoS = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): NotStored {
+    return {
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+      detail: isSet(object.detail) ? globalThis.String(object.detail) : "",
+      agoS: isSet(object.agoS)
+        ? globalThis.Number(object.agoS)
+        : isSet(object.ago_s)
+        ? globalThis.Number(object.ago_s)
+        : 0,
+    };
+  },
+
+  toJSON(message: NotStored): unknown {
+    const obj: any = {};
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    if (message.detail !== "") {
+      obj.detail = message.detail;
+    }
+    if (message.agoS !== 0) {
+      obj.agoS = floatToJson(message.agoS);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<NotStored>): NotStored {
+    return NotStored.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<NotStored>): NotStored {
+    const message = createBaseNotStored();
+    message.reason = object.reason ?? "";
+    message.detail = object.detail ?? "";
+    message.agoS = object.agoS ?? 0;
     return message;
   },
 };
@@ -833,6 +1810,17 @@ export type DeepPartial<T> = T extends Builtin ? T
   : T extends { $case: string; value: unknown } ? { $case: T["$case"]; value?: DeepPartial<T["value"]> }
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
+
+function longToNumber(int64: { toString(): string }): number {
+  const num = globalThis.Number(int64.toString());
+  if (num > globalThis.Number.MAX_SAFE_INTEGER) {
+    throw new globalThis.Error("Value is larger than Number.MAX_SAFE_INTEGER");
+  }
+  if (num < globalThis.Number.MIN_SAFE_INTEGER) {
+    throw new globalThis.Error("Value is smaller than Number.MIN_SAFE_INTEGER");
+  }
+  return num;
+}
 
 function isSet(value: any): boolean {
   return value !== null && value !== undefined;

@@ -191,3 +191,15 @@ test('connections that want one name at the same time share a query', () => {
   lookup('a.example', {}, (_error, address) => got.push(address));
   assert.equal(queries.length, 3);
 });
+
+test('a name is judged at every connection: one that is pointed elsewhere later is refused from then on', () => {
+  let address = '192.0.2.1';
+  const lookup = guardedLookup((_name, _options, answer) => answer(null, [{ address, family: 4 }]));
+  const got: unknown[] = [];
+  const note = (error: Error | null, found: unknown) => got.push(error?.message ?? found);
+  lookup('origin.example', {}, note);
+  address = '169.254.169.254';
+  lookup('origin.example', {}, note);
+  assert.equal(got[0], '192.0.2.1');
+  assert.match(String(got[1]), /^origin\.example \(169\.254\.169\.254\) is a link-local address/);
+});

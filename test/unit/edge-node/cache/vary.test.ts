@@ -1,6 +1,7 @@
 // Which stored response answers a request (RFC 9111 section 4.1).
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import type { CacheEntry } from '../../../../edge-node/decide/cache/entry.ts';
 import { formatHttpDate } from '../../../../edge-node/decide/cache/http-date.ts';
 import { selectVariant, varyValues } from '../../../../edge-node/decide/cache/vary.ts';
 import { type FieldList, listMembers } from '../../../../edge-node/decide/fields.ts';
@@ -98,4 +99,49 @@ describe('4.1: selecting', () => {
     assert.equal(selectVariant([first, second], []), second);
     assert.equal(selectVariant([second, first], []), second);
   });
+});
+
+/** Whether the request has what the entry was stored for, name by name; of such entries the newest Date, then the last received. */
+function plainSelect(entries: readonly CacheEntry[], stored: readonly FieldList[], fields: FieldList) {
+  const lines = (of: FieldList, name: string) => {
+    const values = of.filter((_, i) => i % 2 === 1 && of[i - 1] === name);
+    return values.length === 0 ? undefined : values.flatMap((value) => listMembers(value)).join(', ');
+  };
+  const matching = entries.filter((entry, i) =>
+    entry.head.vary.every((name) => lines(stored[i] ?? [], name) === lines(fields, name)),
+  );
+  const rank = ({ head }: CacheEntry) => [head.dateMs, head.receivedAt, entries.findIndex((one) => one.head === head)];
+  return matching.toSorted((a, b) => {
+    const [x, y] = [rank(a), rank(b)];
+    return (y[0] ?? 0) - (x[0] ?? 0) || (y[1] ?? 0) - (x[1] ?? 0) || (y[2] ?? 0) - (x[2] ?? 0);
+  })[0];
+}
+
+test('seeded fuzz: of variants of any kind the one is selected that looking at each field of each gives', () => {
+  const random = seededRandom(41);
+  const names = ['accept', 'x-a', 'x-b'];
+  const values = ['a', 'b', 'a, b', 'a,b', '', ',', 'b, a'];
+  const someFields = () => {
+    const fields: string[] = [];
+    for (let i = below(random, 4); i > 0; i -= 1) fields.push(pick(random, names), pick(random, values));
+    return fields;
+  };
+  const counts = { none: 0, some: 0 };
+  for (let round = 0; round < 8_000; round += 1) {
+    const stored: string[][] = [];
+    const entries: CacheEntry[] = [];
+    for (let i = below(random, 5); i > 0; i -= 1) {
+      const requestFields = someFields();
+      const vary = names.filter(() => random.next() < 0.4).join(', ');
+      const date = formatHttpDate(NOW + below(random, 2) * SECOND);
+      const fields = ['date', date, 'cache-control', 'max-age=60', 'vary', vary];
+      entries.push(entryOf(headOf(fields, { requestFields, receivedAt: NOW + 2 * SECOND + below(random, 2) })));
+      stored.push(requestFields);
+    }
+    const fields = someFields();
+    const selected = selectVariant(entries, fields);
+    assert.equal(selected, plainSelect(entries, stored, fields), JSON.stringify({ stored, fields }));
+    counts[selected === undefined ? 'none' : 'some'] += 1;
+  }
+  assert.ok(counts.none > 1_000 && counts.some > 1_000, JSON.stringify(counts));
 });

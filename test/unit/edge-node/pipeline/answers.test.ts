@@ -280,7 +280,10 @@ pipelineTest('a request that this edge cannot take is answered by itself', (worl
   const { snapshot, ...serving } = world.serving ?? assert.fail();
   world.serving = {
     ...serving,
-    snapshot: { ...snapshot, hosts: new Map([['demo.example', { name: 'demo', routes: [] }]]) },
+    snapshot: {
+      ...snapshot,
+      hosts: new Map([['demo.example', { name: 'demo', number: 0, tally: undefined, routes: [] }]]),
+    },
   };
   assert.equal(world.request().status, 404);
   world.serving = undefined;
@@ -291,7 +294,7 @@ pipelineTest('a request that this edge cannot take is answered by itself', (worl
 pipelineTest('a request keeps the snapshot under which it was admitted', (world) => {
   world.request({ target: '/a' });
   const { serving } = world;
-  const site = { name: 'other', routes: [] };
+  const site = { name: 'other', number: 0, tally: undefined, routes: [] };
   world.serving = serving && {
     ...serving,
     snapshot: { ...serving.snapshot, hosts: new Map([['demo.example', site]]) },

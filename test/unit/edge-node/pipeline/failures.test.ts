@@ -122,7 +122,7 @@ pipelineTest('at most five origins are asked for one request', (world) => {
   assert.ok(london);
   const many = { ...pool, origins: Array.from({ length: 9 }, (_, i) => ({ ...london, name: `o${i}` })) };
   const route = { pathPrefix: '/', pool: many, cache: { enabled: true, defaultTtlMs: 0 } };
-  const hosts = new Map([['demo.example', { name: 'demo', routes: [route] }]]);
+  const hosts = new Map([['demo.example', { name: 'demo', number: 0, tally: undefined, routes: [route] }]]);
   world.serving = { ...serving, snapshot: { ...serving.snapshot, hosts } };
   const client = world.request();
   for (let i = 0; i < 5; i += 1) world.call().fail('connect');

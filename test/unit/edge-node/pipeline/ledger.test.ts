@@ -1,11 +1,12 @@
 // What is counted of exchanges, and what a heartbeat says of them.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { compileSnapshot, findSite } from '../../../../edge-node/decide/compile.ts';
 import { CountingLedger } from '../../../../edge-node/io/ledger.ts';
 import type { ExchangeEnd, Settled } from '../../../../edge-node/ports.ts';
 import { Metrics } from '../../../../infra/runtime/metrics.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
-import { World } from '../../../support/pipeline.ts';
+import { demoSnapshot, World } from '../../../support/pipeline.ts';
 
 interface Sunk {
   readonly exchange: Settled;
@@ -37,13 +38,47 @@ test('an exchange is counted by what the cache had to do with it, with its bytes
   world.request({ host: 'other.example' });
   enter();
   const text = metrics.render();
-  assert.match(text, /meridian_requests_total\{cache="miss"\} 1\n/);
-  assert.match(text, /meridian_requests_total\{cache="hit"\} 2\n/);
-  assert.match(text, /meridian_requests_total\{cache="none"\} 1\n/);
+  assert.match(text, /meridian_requests_total\{cache="miss",site="\(other\)"\} 1\n/);
+  assert.match(text, /meridian_requests_total\{cache="hit",site="\(other\)"\} 2\n/);
+  assert.match(text, /meridian_requests_total\{cache="none",site=""\} 1\n/);
   assert.match(text, /meridian_failures_total\{code="unknown-host",source="client"\} 1\n/);
   assert.match(text, /meridian_body_bytes_total \d+\n/);
   const { requests, hits, misses, errors, cacheObjects } = ledger.statistics(world.cache);
   assert.deepEqual([requests, hits, misses, errors, cacheObjects], [4, 2, 1, 0, 1]);
+});
+
+test('sites that have a number are counted each by itself, the others together', () => {
+  const metrics = new Metrics();
+  const ledger = new CountingLedger(metrics, new FakeClock(), undefined);
+  const snapshot = demoSnapshot();
+  const [demo] = snapshot.sites;
+  assert.ok(demo);
+  const named = (name: string) => ({ ...demo, name, hostnames: [`${name}.example`] });
+  const compiled = compileSnapshot(
+    { ...snapshot, sites: [demo, named('shop'), named('blog'), named('wiki')] },
+    'edge-1',
+    new Map([
+      ['demo', 1],
+      ['shop', 2],
+    ]),
+  );
+  const world = new World();
+  world.store();
+  for (const host of ['demo', 'demo', 'shop', 'blog', 'wiki']) {
+    const site = findSite(compiled, `${host}.example`);
+    ledger.record({ ...world.last.exchange, addressOfClient: () => '', site, outcome: 'hit' }, 'complete', 1);
+  }
+  const counted = [...metrics.render().matchAll(/meridian_requests_total\{cache="hit",site="(.*?)"\} (\d+)/g)];
+  assert.deepEqual(
+    counted.map(([, site, count]) => [site, Number(count)]),
+    [
+      ['', 0],
+      ['demo', 2],
+      ['shop', 1],
+      ['(other)', 2],
+    ],
+  );
+  assert.equal(ledger.statistics(world.cache).hits, 5);
 });
 
 test('an answer that broke off is counted by who broke it off', () => {

@@ -32,11 +32,11 @@ function watched(maxBytes: number, maxVariants = 20) {
   const table = new WatchedTable(handles.index, handles.buckets, control, TABLE, slice(1) * 2);
   const counts = new Float64Array(handles.control);
   const hash = new StringHash(handles.hashKey);
-  const log = new RecordLog(handles.limits, table, new Ring(handles.arena), counts, hash, new RecordReader());
+  const log = new RecordLog(handles.limits, 2, table, new Ring(handles.arena), counts, hash, new RecordReader());
   return { table, log, reader: new SharedStore(handles, 0) };
 }
 
-const put = (log: RecordLog, entry: ReturnType<typeof storable>) => log.put(entry, encodeRecord(entry));
+const put = (log: RecordLog, entry: ReturnType<typeof storable>) => log.put(entry, encodeRecord(entry), 0);
 
 test('what takes the place of another is there as soon as the other is not', () => {
   const { table, log, reader } = watched(100_000);

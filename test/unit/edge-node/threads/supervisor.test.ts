@@ -61,7 +61,7 @@ function watch(promise: Promise<unknown>): Outcome {
 
 const settled = () => new Promise<void>((resolve) => setImmediate(resolve));
 const generation = (id: number): Generation => {
-  return { id, snapshot: new Uint8Array(), health: { memory: new SharedArrayBuffer(0) } };
+  return { id, snapshot: new Uint8Array(), sites: new Map(), health: { memory: new SharedArrayBuffer(0) } };
 };
 const listen = () => ({
   kind: 'listen' as const,
