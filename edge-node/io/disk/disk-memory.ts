@@ -1,6 +1,7 @@
 // The memory of the disk tier that all threads share: how much of it there is and what stands where. Made once, by the main
 // thread, and passed to each worker as it is.
 import type { HashKey } from '../../decide/hash.ts';
+import type { OutdatedHandles } from './outdated-keys.ts';
 
 export interface DiskLimits {
   /** Of all segments together: the files are not larger. */
@@ -23,6 +24,15 @@ export interface DiskIdentity {
   readonly barrierBase: number;
   /** ... and that up to which purges were known when it started. */
   readonly barrierKnown: number;
+  /** After a take-over. */
+  readonly inherited?: Inherited | undefined;
+}
+
+/** What came of it that another process had the folder when this one started. */
+export interface Inherited {
+  readonly outdated: OutdatedHandles;
+  /** What was stored before counts as requested no later: of the purges after it this process learnt in another order. */
+  readonly barrierAtMost: number;
 }
 
 export interface DiskHandles {

@@ -105,10 +105,14 @@ export class TieredStore<Memory extends CacheStore = CacheStore> implements Cach
     return this.memory.stats();
   }
 
-  #promote({ entry, again }: DiskEntry): CacheEntry {
+  #promote({ entry, again, isUnchanged }: DiskEntry): CacheEntry {
     const small = entry.source === undefined && entry.body.length <= this.#options.maxMemoryBody;
     if (!again || !small || this.#isInMemory(entry, entry.head)) return entry;
-    return this.memory.put({ ...named(entry), head: entry.head, body: ownBody(entry.body) }) ?? entry;
+    const stored = this.memory.put({ ...named(entry), head: entry.head, body: ownBody(entry.body) });
+    if (stored === undefined) return entry;
+    // Whoever removes it removes it from the disk first: from memory either they take it now, or it was too early for them.
+    if (!isUnchanged()) this.memory.removeEntry(stored);
+    return stored;
   }
 
   #isInMemory({ key }: CacheEntry, { variant }: StoredHead): boolean {
