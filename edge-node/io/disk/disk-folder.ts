@@ -76,7 +76,7 @@ const SEGMENT = /^segment-\d+$/;
 /** Rejects when the folder is in use, or with the file system's error; a RangeError for limits that make no sense. */
 export async function openDiskFolder(options: DiskFolderOptions): Promise<DiskFolder> {
   const { folder, threads, log, heir, files = nodeFiles, lock = lockFolder } = options;
-  const limits = diskLimits(options.limits);
+  const limits = diskLimits(options.limits, threads);
   files.makeFolder(folder);
   const release = lock(folder);
   const openJournal = (): PurgeJournal =>
@@ -127,11 +127,11 @@ export async function openDiskFolder(options: DiskFolderOptions): Promise<DiskFo
 
 /** What is in the folder of another process, which may be about to end. Undefined: nothing of use. Never throws. */
 export function peekFolder(
-  options: Pick<DiskFolderOptions, 'folder' | 'limits'> & { files?: DiskFiles },
+  options: Pick<DiskFolderOptions, 'folder' | 'limits' | 'threads'> & { files?: DiskFiles },
 ): Peeked | undefined {
   const { folder, files = nodeFiles } = options;
   try {
-    const format = readFormat({ folder, log: silentLog }, diskLimits(options.limits), files);
+    const format = readFormat({ folder, log: silentLog }, diskLimits(options.limits, options.threads), files);
     const journal = format && peekJournal(folder, files);
     return format && journal && { ...journal, outdated: allocateOutdated(format.hashKey) };
   } catch {

@@ -3,10 +3,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { OpenBody } from '../../../../edge-node/decide/cache/body-source.ts';
 import type { CacheEntry, Storable } from '../../../../edge-node/decide/cache/entry.ts';
-import { DiskStore } from '../../../../edge-node/io/disk/disk-store.ts';
 import { TieredStore } from '../../../../edge-node/io/disk/tiered-store.ts';
 import { MemoryStore } from '../../../../edge-node/io/memory-store.ts';
-import { silentLog } from '../../../../infra/runtime/log.ts';
 import { bodies, put, storable } from '../cache/store-support.ts';
 import { named } from '../cache/support.ts';
 import { assertBody, bodyOf, crash, type Disk, fromDisk, openDisk } from './disk-support.ts';
@@ -294,65 +292,5 @@ describe('a large body', () => {
     assert.ok((await read(found)).equals(BODY));
     const [again] = await (await crash(disk, { limits: ROOMY })).find('/large');
     assert.ok((await read(again)).equals(BODY));
-  });
-});
-
-describe('two threads', () => {
-  test('see what the other stores, removes and refreshes', async () => {
-    const disk = await openDisk({ threads: 2 });
-    const one = disk.tier.store;
-    const crowded = () => void disk.tier.tidy();
-    const two = new DiskStore(structuredClone(disk.tier.handles), 1, { files: disk.files, log: silentLog, crowded });
-    const find = async (store: DiskStore, target: string) => ((await store.find(named(target).key)) ?? []).length;
-    one.put(storable('/a', 'one'));
-    two.put(storable('/b', 'two'));
-    await Promise.all([one.idle(), two.idle()]);
-    assert.deepEqual([await find(two, '/a'), await find(one, '/b')], [1, 1]);
-    two.remove(named('/a').key);
-    assert.equal(await find(one, '/a'), 0);
-    // Removed by the other before it is written.
-    one.put(storable('/c', 'x'));
-    two.remove(named('/c').key);
-    await one.idle();
-    assert.equal(await find(one, '/c'), 0);
-    for (let i = 0; i < 1000; i += 1) {
-      (i % 2 === 0 ? one : two).put(storable(`/${i}`, bodyOf(`/${i}`, 3000)));
-      if (i % 10 === 0) {
-        await Promise.all([one.idle(), two.idle()]);
-        await disk.tier.tidy();
-      }
-    }
-    let found = 0;
-    for (let i = 0; i < 1000; i += 1) {
-      for (const { entry } of (await (i % 2 === 0 ? two : one).find(named(`/${i}`).key)) ?? []) {
-        assertBody(`/${i}`, entry.body);
-        found += 1;
-      }
-    }
-    assert.ok(found > 100);
-    await two.close();
-    await disk.tier.close();
-  });
-
-  test('one that dies lets go of what it was reading; in the middle of a change it costs the tier', async () => {
-    const disk = await openDisk({ threads: 2 });
-    const { index } = new DiskStore(structuredClone(disk.tier.handles), 1, {
-      files: disk.files,
-      log: silentLog,
-      crowded: () => undefined,
-    });
-    index.locked(() => index.segments.pin(3));
-    disk.tier.recover(1);
-    const own = disk.tier.store.index;
-    assert.equal(
-      own.locked(() => own.segments.isPinned(3)),
-      false,
-    );
-    assert.equal(own.isOff, false);
-    index.locked(() => {
-      disk.tier.recover(1);
-      return undefined;
-    });
-    assert.equal(own.isOff, true);
   });
 });
