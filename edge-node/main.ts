@@ -21,6 +21,7 @@ import { readCertificates } from './io/certificates.ts';
 import { ControlStream } from './io/control-stream.ts';
 import { DiskCache } from './io/disk/disk-cache.ts';
 import type { DiskHandles } from './io/disk/disk-memory.ts';
+import type { OutdatedHandles } from './io/disk/outdated-keys.ts';
 import { addGauges } from './io/gauges.ts';
 import { guardedLookup } from './io/guarded-lookup.ts';
 import { CountingLedger } from './io/ledger.ts';
@@ -181,9 +182,10 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
     loaded.catch(() => undefined);
     if (options.diskCache) {
       const { folder, maxBytes } = options.diskCache;
+      const awaited = (handles: OutdatedHandles) => supervisor.useDisk({ kind: 'disk-awaited', handles });
       const opened = (handles: DiskHandles) => supervisor.useDisk({ kind: 'disk', handles });
       const diskOptions = { folder, limits: { maxBytes }, threads: workers + 1, mayWait: inheritance !== undefined };
-      disk = new DiskCache(diskOptions, { clock, log, metrics, barrier, opened });
+      disk = new DiskCache(diskOptions, { clock, log, metrics, barrier, awaited, opened });
       lifecycle.onStop('disk cache', () => disk?.close());
       await disk.open();
     }

@@ -19,6 +19,8 @@ import { DebugToken } from './io/debug-token.ts';
 import type { DiskHandles } from './io/disk/disk-memory.ts';
 import { DiskStore } from './io/disk/disk-store.ts';
 import { nodeFiles } from './io/disk/files.ts';
+import { NotingStore } from './io/disk/noting-store.ts';
+import { OutdatedKeys } from './io/disk/outdated-keys.ts';
 import { TieredStore } from './io/disk/tiered-store.ts';
 import { guardedLookup } from './io/guarded-lookup.ts';
 import { type Listener, listenHttp1 } from './io/http1/listener.ts';
@@ -154,6 +156,7 @@ const events = {
   onRefused: (reason: string, detail: string): void => refusals.note(reason, detail),
 };
 
+let noting: NotingStore | undefined;
 let disk: DiskStore | undefined;
 const plain: Listener[] = [];
 const secure: TlsListener[] = [];
@@ -171,6 +174,10 @@ function handle(message: ToWorker | undefined): void {
       throw new Error(`thread ${thread} was told what is not of the protocol`);
     case 'geo':
       geo.use(message.images);
+      break;
+    case 'disk-awaited':
+      noting = new NotingStore(memory, new OutdatedKeys(message.handles));
+      ports.cache = noting;
       break;
     case 'disk':
       useDisk(message.handles);
@@ -202,6 +209,9 @@ function handle(message: ToWorker | undefined): void {
 function useDisk(handles: DiskHandles): void {
   // Segments are freed by the main thread, which looks of its own accord.
   disk = new DiskStore(handles, thread, { files: nodeFiles, log, crowded: () => undefined });
+  // What was noted while the tier was being opened may have come too late for that.
+  for (const key of noting?.recent ?? []) disk.remove(key);
+  noting = undefined;
   const { maxBytes, maxObjectBytes } = setup.store.limits;
   ports.cache = new TieredStore(memory, disk, { maxMemoryBody: Math.min(maxObjectBytes, Math.ceil(maxBytes / 8)) });
 }

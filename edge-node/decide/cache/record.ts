@@ -6,6 +6,7 @@
 // number: count of n + 2; 0 is undefined; 1 is followed by n in decimal, as a string (fractions, negative numbers).
 // string: count of its length doubled, plus 1 if it holds characters above 0xff, each of which then takes two; the characters.
 // name:   its place in NAMES, or 0xff and a string.
+// value:  1, which no string begins with, and its place in VALUES; or a string.
 // record: key, variant, barrier, host and purge target (see `names`), status, source, directives, times, windows, tags, Vary,
 // fields, consumed fields.
 import { type FieldList, field } from '../fields.ts';
@@ -14,7 +15,7 @@ import { makeHead, type Storable, type StoredHead } from './entry.ts';
 import { LIFETIME_SOURCES } from './lifetime.ts';
 
 /** Raised when records change in a way that {@link recordForm} does not show. */
-const FORM = 2;
+const FORM = 3;
 
 /** Field names that take one character. Their order is part of the form. */
 const NAMES: readonly string[] = (
@@ -31,6 +32,49 @@ const NAMES: readonly string[] = (
 ).split(' ');
 const CODES: ReadonlyMap<string, string> = new Map(NAMES.map((name, code) => [name, String.fromCharCode(code)]));
 const LITERAL = 0xff;
+
+/** Values that take two characters. As of NAMES. */
+const VALUES: readonly string[] = [
+  ...['text/html; charset=utf-8', 'text/html;charset=utf-8', 'text/html; charset=UTF-8', 'text/html', 'text/css'],
+  ...['text/css; charset=utf-8', 'text/javascript', 'text/javascript; charset=utf-8', 'application/javascript'],
+  ...['application/javascript; charset=utf-8', 'application/json', 'application/json; charset=utf-8'],
+  ...['text/plain', 'text/plain; charset=utf-8', 'text/xml; charset=utf-8', 'application/xml', 'application/pdf'],
+  ...['image/jpeg', 'image/png', 'image/gif', 'image/webp', 'image/avif', 'image/svg+xml', 'image/x-icon'],
+  ...['font/woff2', 'font/woff', 'font/ttf', 'video/mp4', 'video/mp2t', 'video/webm', 'audio/mpeg', 'application/wasm'],
+  ...['application/vnd.apple.mpegurl', 'application/dash+xml', 'application/octet-stream', 'application/zip'],
+  ...['accept-encoding', 'Accept-Encoding', 'Origin', 'Accept-Encoding, Origin', 'Accept', 'Accept-Language'],
+  ...[
+    'gzip',
+    'br',
+    'zstd',
+    'deflate',
+    'bytes',
+    'none',
+    'nosniff',
+    'SAMEORIGIN',
+    'DENY',
+    'nginx',
+    'Apache',
+    'en',
+    '*',
+    'true',
+  ],
+  ...['public, max-age=31536000, immutable', 'max-age=31536000, immutable', 'public, max-age=31536000'],
+  ...['max-age=31536000', 'public, max-age=86400', 'max-age=86400', 'public, max-age=3600', 'max-age=3600'],
+  ...['public, max-age=600', 'max-age=600', 'public, max-age=300', 'max-age=300', 'public, max-age=60', 'max-age=60'],
+  ...[
+    'public',
+    'no-cache',
+    'public, max-age=0, must-revalidate',
+    'max-age=0, must-revalidate',
+    'public, max-age=604800',
+  ],
+  ...['max-age=604800', 'strict-origin-when-cross-origin', 'no-referrer-when-downgrade', 'same-origin', 'cross-origin'],
+  ...['max-age=31536000; includeSubDomains', 'max-age=63072000; includeSubDomains; preload', '1; mode=block', '0'],
+];
+const SHORT: ReadonlyMap<string, string> = new Map(
+  VALUES.map((value, code) => [value, `\x01${String.fromCharCode(code)}`]),
+);
 
 const FLAGS = [
   'noStore',
@@ -69,7 +113,7 @@ function nameList(names: readonly string[]): string {
 
 function fieldList(fields: FieldList): string {
   let text = count(fields.length >> 1);
-  for (let i = 0; i < fields.length; i += 2) text += fieldName(fields[i] ?? '') + string(fields[i + 1] ?? '');
+  for (let i = 0; i < fields.length; i += 2) text += fieldName(fields[i] ?? '') + fieldValue(fields[i + 1] ?? '');
   return text;
 }
 
@@ -99,6 +143,10 @@ function string(value: string): string {
 
 function fieldName(name: string): string {
   return CODES.get(name) ?? String.fromCharCode(LITERAL) + string(name);
+}
+
+function fieldValue(value: string): string {
+  return SHORT.get(value) ?? string(value);
 }
 
 function directives(control: CacheControl): string {
@@ -137,7 +185,7 @@ export function recordForm(): string {
   const response = { status: 200, fields, requestFields: [], requestedAt: 1, receivedAt: 2, vary: ['accept'] };
   const head = makeHead({ ...response, lifetimeMs: 1000, lifetimeSource: 'max-age', barrier: 1 });
   const record = encodeRecord({ key: 'http://a/', host: 'a', purgeTarget: 'a/', head });
-  return [FORM, ...NAMES, ...LIFETIME_SOURCES, ...FLAGS, record].join('\n');
+  return [FORM, ...NAMES, ...VALUES, ...LIFETIME_SOURCES, ...FLAGS, record].join('\n');
 }
 
 export interface RecordName {
@@ -276,6 +324,12 @@ export class RecordReader {
     return code === LITERAL ? this.#string() : (NAMES[code] ?? '');
   }
 
+  #value(): string {
+    if (this.#text.charCodeAt(this.#at) !== 1) return this.#string();
+    this.#at += 2;
+    return VALUES[this.#text.charCodeAt(this.#at - 1)] ?? '';
+  }
+
   #names(): string[] {
     const names = new Array<string>(this.#count());
     for (let i = 0; i < names.length; i += 1) names[i] = this.#name();
@@ -286,7 +340,7 @@ export class RecordReader {
     const fields = new Array<string>(this.#count() * 2);
     for (let i = 0; i < fields.length; i += 2) {
       fields[i] = this.#name();
-      fields[i + 1] = this.#string();
+      fields[i + 1] = this.#value();
     }
     return fields;
   }

@@ -3,7 +3,7 @@
 import type { DiskIndex, Located } from './disk-index.ts';
 import type { DiskHandles } from './disk-memory.ts';
 import type { DiskFiles } from './files.ts';
-import { checksums, encodeFront, frontBytes, MARK_AT, type RecordName, recordUnits, room, UNIT } from './form.ts';
+import { checksums, DEAD, encodeFront, frontBytes, MARK_AT, type RecordName, recordUnits, room, UNIT } from './form.ts';
 import { largestRecord, SegmentFiller } from './segment-filler.ts';
 
 /** What is to be written. */
@@ -33,7 +33,6 @@ export interface AppenderEvents {
 }
 
 const BATCH_BYTES = 1024 * 1024;
-const DEAD = Buffer.alloc(4);
 const PADDING = Buffer.alloc(UNIT);
 
 export class Appender {

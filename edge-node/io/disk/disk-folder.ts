@@ -6,15 +6,24 @@
 import { randomBytes } from 'node:crypto';
 import path from 'node:path';
 import { crc32 } from 'node:zlib';
-import type { Log } from '../../../infra/runtime/log.ts';
+import { type Log, silentLog } from '../../../infra/runtime/log.ts';
+import type { PurgePosition } from '../../../proto/gen/meridian/v1/purge.ts';
 import { recordForm } from '../../decide/cache/record.ts';
 import type { HashKey } from '../../decide/hash.ts';
 import { DiskIndex } from './disk-index.ts';
-import { allocateDisk, type DiskHandles, type DiskLimits, diskLimits, segmentsOf } from './disk-memory.ts';
+import {
+  allocateDisk,
+  type DiskHandles,
+  type DiskLimits,
+  diskLimits,
+  type Inherited,
+  segmentsOf,
+} from './disk-memory.ts';
 import { type DiskFiles, nodeFiles } from './files.ts';
 import { lockFolder } from './folder-lock.ts';
 import { FORM, FORMAT_FILE } from './form.ts';
-import { JOURNAL_FILES, PurgeJournal } from './purge-journal.ts';
+import { allocateOutdated, type OutdatedHandles } from './outdated-keys.ts';
+import { JOURNAL_FILES, type JournalItem, PurgeJournal, peekJournal } from './purge-journal.ts';
 import { recover } from './recovery.ts';
 
 export interface DiskFolderOptions {
@@ -23,12 +32,28 @@ export interface DiskFolderOptions {
   /** How many threads will use it, the main one among them. */
   readonly threads: number;
   readonly log: Log;
-  /** Begin with nothing; the barrier stands at this number. */
-  readonly emptyAt?: number;
+  readonly heir?: Heir;
   readonly files?: DiskFiles;
   readonly lock?: (folder: string) => () => void;
   /** The purges could not be written. */
   journalFailed(error: unknown): void;
+}
+
+/** What a process that has to wait for the folder reads there meanwhile. */
+export interface Peeked {
+  readonly outdated: OutdatedHandles;
+  /** The purges of the journal, those that follow `base`, and up to where it has them all. */
+  readonly base: number;
+  readonly items: readonly JournalItem[];
+  readonly position: PurgePosition | undefined;
+}
+
+/** A process that has waited for the folder. */
+export interface Heir {
+  /** Of which `items` are the first that its barrier knows. Undefined: what is in the folder is of no use to it. */
+  readonly peeked: Peeked | undefined;
+  /** Where its barrier stands. */
+  readonly current: number;
 }
 
 export interface DiskFolder {
@@ -50,19 +75,20 @@ const SEGMENT = /^segment-\d+$/;
 
 /** Rejects when the folder is in use, or with the file system's error; a RangeError for limits that make no sense. */
 export async function openDiskFolder(options: DiskFolderOptions): Promise<DiskFolder> {
-  const { folder, threads, log, emptyAt, files = nodeFiles, lock = lockFolder } = options;
-  const limits = diskLimits(options.limits);
+  const { folder, threads, log, heir, files = nodeFiles, lock = lockFolder } = options;
+  const limits = diskLimits(options.limits, threads);
   files.makeFolder(folder);
   const release = lock(folder);
   const openJournal = (): PurgeJournal =>
-    new PurgeJournal({ folder, files, first: emptyAt ?? 0, failed: options.journalFailed });
+    new PurgeJournal({ folder, files, first: heir?.current ?? 0, failed: options.journalFailed });
   const open: number[] = [];
   let journal: PurgeJournal | undefined;
   try {
-    const found = emptyAt === undefined ? readFormat(options, limits, files) : undefined;
+    const found = heir === undefined || heir.peeked ? readFormat(options, limits, files) : undefined;
     let format = found ?? anew(options, files);
     journal = openJournal();
-    if (format.boot > 0 && journal.isNew) {
+    const inherited = heir?.peeked && inheritance(heir.peeked, format, journal);
+    if (format.boot > 0 && (journal.isNew || (heir !== undefined && inherited === undefined))) {
       log.warn({ folder }, 'what was purged from the disk cache is not known any more: it is emptied');
       await journal.close();
       format = anew(options, files);
@@ -74,14 +100,18 @@ export async function openDiskFolder(options: DiskFolderOptions): Promise<DiskFo
     const identity = {
       hashKey: format.hashKey,
       boot,
-      barrierBase: journal.base - (emptyAt ?? 0),
+      barrierBase: journal.base - (heir === undefined || inherited ? 0 : heir.current),
       barrierKnown: journal.number,
+      inherited,
     };
     const handles = allocateDisk(folder, limits, identity, threads, open);
     writeFormat(options, limits, files, { hashKey: format.hashKey, boot });
     const index = new DiskIndex(handles, 0);
-    const { scanned, unproven } = recover(handles, index, files);
-    log.info({ folder, objects: index.objects, bytes: index.bytes, scanned, unproven }, 'the disk cache is open');
+    const { scanned, unproven, outdated } = recover(handles, index, files);
+    log.info(
+      { folder, objects: index.objects, bytes: index.bytes, scanned, unproven, outdated },
+      'the disk cache is open',
+    );
     return { handles, journal, close };
   } catch (error) {
     await close();
@@ -95,6 +125,30 @@ export async function openDiskFolder(options: DiskFolderOptions): Promise<DiskFo
   }
 }
 
+/** What is in the folder of another process, which may be about to end. Undefined: nothing of use. Never throws. */
+export function peekFolder(
+  options: Pick<DiskFolderOptions, 'folder' | 'limits' | 'threads'> & { files?: DiskFiles },
+): Peeked | undefined {
+  const { folder, files = nodeFiles } = options;
+  try {
+    const format = readFormat({ folder, log: silentLog }, diskLimits(options.limits, options.threads), files);
+    const journal = format && peekJournal(folder, files);
+    return format && journal && { ...journal, outdated: allocateOutdated(format.hashKey) };
+  } catch {
+    return undefined;
+  }
+}
+
+/** Undefined: the folder is not the one that was peeked into, or has forgotten purges since. */
+function inheritance(peeked: Peeked, format: Format, journal: PurgeJournal): Inherited | undefined {
+  const { outdated, base, items } = peeked;
+  const known = base + items.length;
+  const { k0, k1 } = outdated.hashKey;
+  const same = format.hashKey.k0 === k0 && format.hashKey.k1 === k1;
+  if (!same || journal.isNew || journal.base !== base || journal.number < known) return undefined;
+  return { outdated, barrierAtMost: known };
+}
+
 function segmentName(segment: number): string {
   return `segment-${String(segment).padStart(4, '0')}`;
 }
@@ -104,7 +158,11 @@ function recordSum(): string {
 }
 
 /** Undefined: there is nothing of use. */
-function readFormat({ folder, log }: DiskFolderOptions, limits: DiskLimits, files: DiskFiles): Format | undefined {
+function readFormat(
+  { folder, log }: Pick<DiskFolderOptions, 'folder' | 'log'>,
+  limits: DiskLimits,
+  files: DiskFiles,
+): Format | undefined {
   const names = files.list(folder);
   if (!names.includes(FORMAT_FILE)) {
     if (names.some((name) => SEGMENT.test(name))) log.warn({ folder }, 'the disk cache is of no use and is emptied');

@@ -1,6 +1,7 @@
 // The memory of the disk tier that all threads share: how much of it there is and what stands where. Made once, by the main
 // thread, and passed to each worker as it is.
 import type { HashKey } from '../../decide/hash.ts';
+import type { OutdatedHandles } from './outdated-keys.ts';
 
 export interface DiskLimits {
   /** Of all segments together: the files are not larger. */
@@ -23,6 +24,15 @@ export interface DiskIdentity {
   readonly barrierBase: number;
   /** ... and that up to which purges were known when it started. */
   readonly barrierKnown: number;
+  /** After a take-over. */
+  readonly inherited?: Inherited | undefined;
+}
+
+/** What came of it that another process had the folder when this one started. */
+export interface Inherited {
+  readonly outdated: OutdatedHandles;
+  /** What was stored before counts as requested no later: of the purges after it this process learnt in another order. */
+  readonly barrierAtMost: number;
 }
 
 export interface DiskHandles {
@@ -79,16 +89,21 @@ export const SLOT_INTS = 9;
 const MIN_SEGMENT = 64 * 1024;
 const MAX_SEGMENT = 256 * 1024 * 1024;
 const SEGMENTS = 64;
+/** Each thread fills one, others are being moved, and most are to be neither. */
+const SEGMENTS_PER_THREAD = 4;
 const BYTES_PER_OBJECT = 8 * 1024;
 const MIN_OBJECTS = 1024;
 const MAX_OBJECTS = 1 << 25;
-const MIN_SEGMENTS = 4;
+/** Beside one for each thread: one to move to, and one to empty. */
+const SPARE_SEGMENTS = 2;
 
-/** `limits` with defaults. Throws a RangeError for what makes no sense. */
-export function diskLimits(limits: Partial<DiskLimits> & Pick<DiskLimits, 'maxBytes'>): DiskLimits {
-  const sixtyFourth = Math.floor(limits.maxBytes / SEGMENTS / 4096) * 4096;
+/** `limits` with defaults for so many threads, the main one among them. Throws a RangeError for what makes no sense. */
+export function diskLimits(limits: Partial<DiskLimits> & Pick<DiskLimits, 'maxBytes'>, threads: number): DiskLimits {
+  // By powers of two: a thread more is not to change the size of the files, which empties the cache.
+  const segments = Math.max(SEGMENTS, SEGMENTS_PER_THREAD * 2 ** Math.ceil(Math.log2(threads)));
+  const share = Math.floor(limits.maxBytes / segments / 4096) * 4096;
   const complete = {
-    segmentBytes: Math.min(MAX_SEGMENT, Math.max(MIN_SEGMENT, sixtyFourth)),
+    segmentBytes: Math.min(MAX_SEGMENT, Math.max(MIN_SEGMENT, share)),
     maxObjects: Math.min(MAX_OBJECTS, Math.max(MIN_OBJECTS, Math.ceil(limits.maxBytes / BYTES_PER_OBJECT))),
     maxQueueBytes: 32 * 1024 * 1024,
     maxVariants: 20,
@@ -105,8 +120,9 @@ export function diskLimits(limits: Partial<DiskLimits> & Pick<DiskLimits, 'maxBy
       `disk cache limit segmentBytes: expected a multiple of 4096 up to 2^31, found ${segmentBytes}`,
     );
   }
-  if (maxBytes < MIN_SEGMENTS * segmentBytes) {
-    throw new RangeError(`disk cache: expected at least ${MIN_SEGMENTS * segmentBytes} bytes, found ${maxBytes}`);
+  const least = (threads + SPARE_SEGMENTS) * segmentBytes;
+  if (maxBytes < least) {
+    throw new RangeError(`disk cache: expected at least ${least} bytes for ${threads} threads, found ${maxBytes}`);
   }
   if (maxObjects > MAX_OBJECTS) {
     throw new RangeError(`disk cache limit maxObjects: expected at most ${MAX_OBJECTS}, found ${maxObjects}`);

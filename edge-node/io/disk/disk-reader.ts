@@ -19,6 +19,7 @@ import {
   textOf,
   UNIT,
 } from './form.ts';
+import { OutdatedKeys } from './outdated-keys.ts';
 
 /** A record up to this size is read at once, body and all, bytes. */
 export const WHOLE_BYTES = 256 * 1024;
@@ -40,11 +41,14 @@ export class DiskReader {
   readonly #handles: DiskHandles;
   readonly #index: DiskIndex;
   readonly #files: DiskFiles;
+  readonly #outdated: OutdatedKeys | undefined;
 
   constructor(handles: DiskHandles, index: DiskIndex, files: DiskFiles) {
+    const { inherited } = handles.identity;
     this.#handles = handles;
     this.#index = index;
     this.#files = files;
+    this.#outdated = inherited && new OutdatedKeys(inherited.outdated);
   }
 
   /**
@@ -69,11 +73,11 @@ export class DiskReader {
     }
     const own = bytes.subarray(0, front);
     if (!isWhole(own)) return undefined;
-    if (this.#isUnproven(head)) return 'gone';
+    if (this.#isUnproven(head) || this.#isOutdated(head)) return 'gone';
     const table = tableOf(head, own);
     const body = whole ? bytes.subarray(front, front + head.bodyBytes) : undefined;
     if (body !== undefined && !isBodyWhole(head.sequence, table, body)) return undefined;
-    return { head, text: textOf(head, own), front: own, table, body };
+    return { head: this.#judged(head), text: textOf(head, own), front: own, table, body };
   }
 
   /** The body of a record that was read; undefined: it is not there any more. */
@@ -90,6 +94,16 @@ export class DiskReader {
     const close = (): void => index.segments.unpin(located.segment);
     const damaged = (): void => index.count('damaged');
     return new BodyReader(this.#files, fd, position, head, table, close, damaged);
+  }
+
+  #judged(head: RecordHead): RecordHead {
+    const { boot, inherited } = this.#handles.identity;
+    if (inherited === undefined || head.boot >= boot) return head;
+    return { ...head, barrier: Math.min(head.barrier, inherited.barrierAtMost) };
+  }
+
+  #isOutdated({ boot, low }: RecordHead): boolean {
+    return boot < this.#handles.identity.boot && this.#outdated?.has(low) === true;
   }
 
   /** Changed in an earlier run, after a purge that nobody remembers now: see purge-journal.ts. */

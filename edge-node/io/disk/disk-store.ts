@@ -68,6 +68,8 @@ export class StoredOnDisk implements CacheEntry {
 export interface DiskEntry {
   readonly entry: StoredOnDisk;
   readonly again: boolean;
+  /** Whether nothing was removed, by any thread, since it was looked up: it may be false without a reason. */
+  isUnchanged(): boolean;
 }
 
 export interface DiskPorts {
@@ -311,15 +313,16 @@ export class DiskStore {
 
   async #readAll(key: string, low: number, located: readonly Located[]): Promise<readonly DiskEntry[]> {
     const version = this.index.version(low);
-    const read = await Promise.all(located.map((one) => this.#read(key, one)));
+    const isUnchanged = (): boolean => !this.index.isOff && this.index.version(low) === version;
+    const read = await Promise.all(located.map((one) => this.#read(key, one, isUnchanged)));
     const found = read.filter((entry) => entry !== undefined).toReversed();
     // Something was removed meanwhile: it may have been this.
-    const kept = this.index.isOff || this.index.version(low) !== version ? [] : found;
+    const kept = isUnchanged() ? found : [];
     this.index.count(kept.length > 0 ? 'hits' : 'misses');
     return kept;
   }
 
-  async #read(key: string, located: Located): Promise<DiskEntry | undefined> {
+  async #read(key: string, located: Located, isUnchanged: () => boolean): Promise<DiskEntry | undefined> {
     let record: ReadRecord | 'gone' | undefined;
     try {
       // Twice: its head may be being written in its place just now.
@@ -330,18 +333,22 @@ export class DiskStore {
     } finally {
       this.index.segments.unpin(located.segment);
     }
-    return record === undefined || record === 'gone' ? undefined : this.#entry(key, located, record);
+    return record === undefined || record === 'gone' ? undefined : this.#entry(key, located, record, isUnchanged);
   }
 
   #forget(located: Located, damaged: boolean): void {
     this.index.locked(() => {
       if (!this.index.isThere(located)) return;
-      this.index.kill(located.slot);
-      if (damaged) this.index.count('damaged');
+      // What is outdated or unproven is not marked yet.
+      if (!damaged) this.appender.kill(located);
+      else {
+        this.index.kill(located.slot);
+        this.index.count('damaged');
+      }
     });
   }
 
-  #entry(key: string, located: Located, record: ReadRecord): DiskEntry | undefined {
+  #entry(key: string, located: Located, record: ReadRecord, isUnchanged: () => boolean): DiskEntry | undefined {
     const content = this.#records.read(record.text, key);
     if (content === undefined) return undefined;
     const { bodyBytes, textBytes, barrier } = record.head;
@@ -350,7 +357,7 @@ export class DiskStore {
     const source =
       body === undefined ? { length: bodyBytes, open: () => this.reader.open(located, record) } : undefined;
     const entry = new StoredOnDisk({ ...content, head, body: body ?? NO_BODY }, textBytes + bodyBytes, source);
-    return { entry, again: located.uses > 0 };
+    return { entry, again: located.uses > 0, isUnchanged };
   }
 
   #kill(located: Located | undefined): void {

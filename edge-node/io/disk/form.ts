@@ -25,6 +25,8 @@ const SEGMENT = 0x3130534d;
 const TRAILER = 0x3130544d;
 const RECORD = 0x3130524d;
 export const LIVE = 0x4556494c;
+/** In its place: the record is removed. */
+export const DEAD: Buffer = Buffer.alloc(4);
 /** Where the mark stands in a record. */
 export const MARK_AT = 4;
 const CRC_AT = 8;

@@ -24,6 +24,8 @@ const COPY_BYTES = 1024 * 1024;
 /** Records that are read at the same time. */
 const BATCH = 16;
 const PADDING = Buffer.alloc(UNIT);
+/** Free segments that are kept: one for each thread and two, but no more than an eighth, if that is not fewer than these. */
+const MIN_SPARE = 4;
 /** Of the slots, that many are kept free: one in so many. */
 const SPARE_SLOTS = 32;
 
@@ -44,7 +46,8 @@ export class Janitor {
     this.#store = store;
     this.#files = files;
     this.#filler = new SegmentFiller(handles, store.index, files, 'main', 0);
-    this.#spare = Math.min(handles.threads + 2, handles.segments >> 1);
+    const share = Math.max(MIN_SPARE, handles.segments >> 3);
+    this.#spare = Math.min(handles.threads + 2, share, handles.segments >> 1);
     this.#onSpace = onSpace;
   }
 

@@ -4,7 +4,7 @@ import type { Log } from '../../../infra/runtime/log.ts';
 import type { Metrics } from '../../../infra/runtime/metrics.ts';
 import type { Purge, PurgePosition } from '../../../proto/gen/meridian/v1/purge.ts';
 import type { RaisableBarrier } from '../../decide/barrier.ts';
-import { openDiskFolder } from './disk-folder.ts';
+import { type Heir, openDiskFolder } from './disk-folder.ts';
 import type { DiskHandles, DiskLimits } from './disk-memory.ts';
 import { type DiskStats, DiskStore } from './disk-store.ts';
 import { type DiskFiles, nodeFiles } from './files.ts';
@@ -15,8 +15,8 @@ export interface DiskTierOptions {
   readonly folder: string;
   readonly limits: Partial<DiskLimits> & Pick<DiskLimits, 'maxBytes'>;
   readonly threads: number;
-  /** Begin with nothing; the barrier is not new, but stands at this number. */
-  readonly emptyAt?: number;
+  /** The barrier is not new. */
+  readonly heir?: Heir;
   readonly files?: DiskFiles;
   readonly lock?: (folder: string) => () => void;
 }
@@ -24,7 +24,7 @@ export interface DiskTierOptions {
 export interface DiskTierPorts {
   readonly clock: Clock;
   readonly log: Log;
-  /** New, and empty, unless `emptyAt` says otherwise: it is raised to where the folder says. */
+  /** New, and empty, unless there is an `heir`: it is raised to where the folder says. */
   readonly barrier: RaisableBarrier;
 }
 
@@ -36,6 +36,8 @@ export interface DiskTier {
   readonly store: DiskStore;
   /** Up to which all purges are in the folder: what the edge tells the control plane when it starts. */
   readonly position: PurgePosition | undefined;
+  /** Whether it has what the process had before that this one has waited for. */
+  readonly inherits: boolean;
   /** Writes down what raises the barrier; `raise` does so before it is written. */
   journal(raise: Pick<RaisableBarrier, 'apply' | 'reset'>): PurgeRecorder;
   /** Whether nothing is to be looked up for now: until it is known, or cannot be known, what was purged meanwhile. */
@@ -69,12 +71,13 @@ export async function openDiskTier(options: DiskTierOptions, ports: DiskTierPort
   });
   const store: DiskStore = new DiskStore(handles, 0, { files, log, crowded: () => void janitor.run() });
   const janitor = new Janitor(handles, store, files, () => store.appender.kick());
-  journal.replay(barrier);
+  journal.replay(barrier, options.heir?.peeked?.items.length);
   const timer = clock.every(TIDY_MS, () => void janitor.run());
   return {
     handles,
     store,
     position: journal.position,
+    inherits: handles.identity.inherited !== undefined,
     journal: (raise) => ({
       apply: (purge: Purge) => {
         raise.apply(purge);

@@ -29,13 +29,14 @@ export const JOURNAL_FILES: readonly string[] = [NAME, OLD_NAME];
 const FULL_BYTES = 8 * 1024 * 1024;
 const MAX_ITEM = LIMITS.messageBytes;
 
-type Item = { readonly kind: 'purge'; readonly purge: Purge } | { readonly kind: 'reset' };
+export type JournalItem = { readonly kind: 'purge'; readonly purge: Purge } | { readonly kind: 'reset' };
 
 interface Reading {
+  /** Number of the purge before the first. */
   readonly base: number;
-  readonly items: readonly Item[];
+  readonly items: readonly JournalItem[];
   readonly position: PurgePosition | undefined;
-  /** Bytes that can be believed. */
+  /** Bytes of the newer file that can be believed. */
   readonly end: number;
 }
 
@@ -56,7 +57,7 @@ export class PurgeJournal {
   #failed = false;
   #flushing: Promise<void> | undefined;
   #flushAgain = false;
-  #items: readonly Item[];
+  #items: readonly JournalItem[];
   /** There was none, or none to be believed. */
   readonly isNew: boolean;
   /** The number at which the barrier of this process begins; */
@@ -70,9 +71,9 @@ export class PurgeJournal {
     this.#options = options;
     const { folder, files } = options;
     const fd = files.open(path.join(folder, NAME));
-    const last = readJournal(files, fd);
-    this.isNew = last === undefined;
-    if (last === undefined) {
+    const read = readBoth(files, folder, fd);
+    this.isNew = read === undefined;
+    if (read === undefined) {
       this.base = options.first ?? 0;
       this.#items = [];
       this.#number = this.base;
@@ -80,17 +81,13 @@ export class PurgeJournal {
       this.#end = this.#begin(fd, this.base);
       return;
     }
-    const oldFd = files.open(path.join(folder, OLD_NAME));
-    const old = readJournal(files, oldFd);
-    files.close(oldFd);
-    const joins = old !== undefined && old.base + old.items.length === last.base;
-    this.base = joins ? old.base : last.base;
-    this.#items = joins ? [...old.items, ...last.items] : last.items;
+    this.base = read.base;
+    this.#items = read.items;
     this.#number = this.base + this.#items.length;
-    this.#position = last.position ?? (joins ? old.position : undefined);
+    this.#position = read.position;
     this.#fd = fd;
-    this.#end = last.end;
-    files.truncate(fd, last.end);
+    this.#end = read.end;
+    files.truncate(fd, read.end);
   }
 
   /** The number of the last purge. */
@@ -103,12 +100,9 @@ export class PurgeJournal {
     return this.#position;
   }
 
-  /** Raises a new barrier to where the old one was. Once. */
-  replay(barrier: RaisableBarrier): void {
-    for (const item of this.#items) {
-      if (item.kind === 'purge') barrier.apply(item.purge);
-      else barrier.reset();
-    }
+  /** Raises a new barrier to where the old one was. Once. `known`: of the purges, so many have been replayed already. */
+  replay(barrier: Pick<RaisableBarrier, 'apply' | 'reset'>, known = 0): void {
+    replay(this.#items.slice(known), barrier);
     this.#items = [];
   }
 
@@ -197,10 +191,39 @@ export class PurgeJournal {
   }
 }
 
+export function replay(items: readonly JournalItem[], barrier: Pick<RaisableBarrier, 'apply' | 'reset'>): void {
+  for (const item of items) {
+    if (item.kind === 'purge') barrier.apply(item.purge);
+    else barrier.reset();
+  }
+}
+
+/** What the journal of a folder says while another process writes it. Undefined: nothing to be believed. */
+export function peekJournal(folder: string, files: DiskFiles): Omit<Reading, 'end'> | undefined {
+  const fd = files.open(path.join(folder, NAME));
+  try {
+    return readBoth(files, folder, fd);
+  } finally {
+    files.close(fd);
+  }
+}
+
+/** `fd`: of the newer file. */
+function readBoth(files: DiskFiles, folder: string, fd: number): Reading | undefined {
+  const last = readJournal(files, fd);
+  if (last === undefined) return undefined;
+  const oldFd = files.open(path.join(folder, OLD_NAME));
+  const old = readJournal(files, oldFd);
+  files.close(oldFd);
+  if (old === undefined || old.base + old.items.length !== last.base) return last;
+  const items = [...old.items, ...last.items];
+  return { base: old.base, items, position: last.position ?? old.position, end: last.end };
+}
+
 function readJournal(files: DiskFiles, fd: number): Reading | undefined {
   const head = Buffer.alloc(HEAD);
   if (files.readSync(fd, head, 0) < HEAD || head.toString('latin1', 0, 4) !== MAGIC) return undefined;
-  const items: Item[] = [];
+  const items: JournalItem[] = [];
   let position: PurgePosition | undefined;
   let end = HEAD;
   for (;;) {

@@ -5,6 +5,7 @@ import type { DiskHandles } from './disk-memory.ts';
 import type { DiskFiles } from './files.ts';
 import {
   areHintsWhole,
+  DEAD,
   decodeHead,
   decodeHint,
   decodeSegment,
@@ -18,18 +19,22 @@ import {
   isBodyWhole,
   isLive,
   isWhole,
+  MARK_AT,
   recordUnits,
   type SegmentHead,
   TRAILER_BYTES,
   tableOf,
   UNIT,
 } from './form.ts';
+import { OutdatedKeys } from './outdated-keys.ts';
 
 export interface Recovered {
   /** Segments that were read record by record. */
   readonly scanned: number;
   /** Records that cannot be judged by the purges that are known. */
   readonly unproven: number;
+  /** Records of what has been stored or removed elsewhere since. */
+  readonly outdated: number;
 }
 
 interface Segment extends SegmentHead {
@@ -58,13 +63,17 @@ class Recovery {
   readonly #files: DiskFiles;
   /** Of each slot. */
   readonly #sequences: Float64Array;
+  readonly #outdatedKeys: OutdatedKeys | undefined;
   #scanned = 0;
   #unproven = 0;
+  #outdated = 0;
 
   constructor(handles: DiskHandles, index: DiskIndex, files: DiskFiles) {
     this.#handles = handles;
     this.#index = index;
     this.#files = files;
+    const { inherited } = handles.identity;
+    this.#outdatedKeys = inherited && new OutdatedKeys(inherited.outdated);
     this.#sequences = new Float64Array(handles.limits.maxObjects + 1);
   }
 
@@ -80,7 +89,7 @@ class Recovery {
       const content = this.#hints(segment) ?? this.#scan(segment);
       this.#index.locked(() => this.#enter(segment, content));
     }
-    return { scanned: this.#scanned, unproven: this.#unproven };
+    return { scanned: this.#scanned, unproven: this.#unproven, outdated: this.#outdated };
   }
 
   #fd(segment: number): number {
@@ -153,6 +162,12 @@ class Recovery {
     const { barrierBase, barrierKnown } = this.#handles.identity;
     index.seenSequence(hint.sequence);
     if (hint.units === 0) return;
+    if (this.#outdatedKeys?.has(hint.low)) {
+      // For the starts after this one.
+      this.#files.writeSync(this.#fd(segment), DEAD, hint.offset * UNIT + MARK_AT);
+      this.#outdated += 1;
+      return;
+    }
     if (hint.barrier < barrierBase || hint.barrier > barrierKnown) {
       this.#unproven += 1;
       return;

@@ -17,8 +17,9 @@ export interface TieredOptions {
   readonly maxMemoryBody: number;
 }
 
-/** Of the hits in memory, the disk is told of one in so many; a power of two. */
+/** Of the hits in memory, the disk is told of one in so many; of those that a thread has often, of one in so many. */
 const TOLD = 8;
+const TOLD_OFTEN = 64;
 
 export class TieredStore<Memory extends CacheStore = CacheStore> implements CacheStore, SlowStore {
   readonly memory: Memory;
@@ -46,7 +47,8 @@ export class TieredStore<Memory extends CacheStore = CacheStore> implements Cach
     this.memory.touch(entry);
     // What is used in memory alone would be thrown off the disk as unused. One in so many is enough to see that it is used.
     this.#die = (Math.imul(this.#die, 0x9e3779b1) + 1) | 0;
-    if (this.#die >>> 0 < 2 ** 32 / TOLD) this.disk.use(entry.key, entry.head.variant);
+    if (this.#die >>> 0 < 2 ** 32 / (entry.prepared === undefined ? TOLD : TOLD_OFTEN))
+      this.disk.use(entry.key, entry.head.variant);
   }
 
   put(entry: Storable): CacheEntry | undefined {
@@ -103,10 +105,14 @@ export class TieredStore<Memory extends CacheStore = CacheStore> implements Cach
     return this.memory.stats();
   }
 
-  #promote({ entry, again }: DiskEntry): CacheEntry {
+  #promote({ entry, again, isUnchanged }: DiskEntry): CacheEntry {
     const small = entry.source === undefined && entry.body.length <= this.#options.maxMemoryBody;
     if (!again || !small || this.#isInMemory(entry, entry.head)) return entry;
-    return this.memory.put({ ...named(entry), head: entry.head, body: ownBody(entry.body) }) ?? entry;
+    const stored = this.memory.put({ ...named(entry), head: entry.head, body: ownBody(entry.body) });
+    if (stored === undefined) return entry;
+    // Whoever removes it removes it from the disk first: from memory either they take it now, or it was too early for them.
+    if (!isUnchanged()) this.memory.removeEntry(stored);
+    return stored;
   }
 
   #isInMemory({ key }: CacheEntry, { variant }: StoredHead): boolean {

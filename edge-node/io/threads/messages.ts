@@ -16,6 +16,7 @@
 import type { GeoImage } from '../../../geo/database.ts';
 import type { CertificateSet } from '../certificates.ts';
 import type { DiskHandles } from '../disk/disk-memory.ts';
+import type { OutdatedHandles } from '../disk/outdated-keys.ts';
 import type { SharedStoreHandles } from '../shared/handles.ts';
 import type { SharedBarrierHandles } from '../shared/shared-barrier.ts';
 import type { SharedConnectionsHandles } from '../shared/shared-connections.ts';
@@ -76,6 +77,8 @@ export interface SecurePort extends SharedPort {
 
 export type ToWorker =
   | { readonly kind: 'geo'; readonly images: readonly GeoImage[] }
+  /** There will be a disk tier: until then, note what is changed. */
+  | { readonly kind: 'disk-awaited'; readonly handles: OutdatedHandles }
   /** There is a disk tier from now on. */
   | { readonly kind: 'disk'; readonly handles: DiskHandles }
   | { readonly kind: 'prepare'; readonly generation: Generation }
@@ -124,6 +127,7 @@ const FROM_WORKER: Readonly<Record<FromWorker['kind'], Shape>> = {
 
 const TO_WORKER: Readonly<Record<ToWorker['kind'], Shape>> = {
   geo: { images: 'object' },
+  'disk-awaited': { handles: 'object' },
   disk: { handles: 'object' },
   prepare: { generation: 'object' },
   commit: { id: 'number' },

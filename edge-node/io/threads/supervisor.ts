@@ -103,8 +103,8 @@ export class Supervisor {
     for (const { port } of this.#live()) port.post(message);
   }
 
-  /** The cache goes on behind the memory, from now on and for whoever comes later. Once. */
-  useDisk(message: ToWorker & { kind: 'disk' }): void {
+  /** The cache goes on behind the memory, or soon will, from now on and for whoever comes later. Once each. */
+  useDisk(message: ToWorker & { kind: 'disk' | 'disk-awaited' }): void {
     this.#disk = message;
     for (const { port } of this.#live()) port.post(message);
   }

@@ -40,14 +40,17 @@ export const lookUp: StepFunction<'lookUp'> = (x, engine) => {
     x.forward = variants.length === 0 ? 'uri-miss' : 'vary-miss';
     return directives.onlyIfCached ? notCached(x) : 'choose';
   }
-  const asked = askedName(x);
-  if (isPurged(ports.barrier, entry, asked)) {
+  // Most were requested after the newest purge of either kind.
+  const older = entry.head.barrier < ports.barrier.current;
+  const asked = older ? askedName(x) : undefined;
+  if (older && isPurged(ports.barrier, entry, asked)) {
     ports.cache.removeEntry(entry);
     x.forward = 'purged';
     return directives.onlyIfCached ? notCached(x) : 'choose';
   }
   const now = ports.clock.now();
-  const judgement = judge(judgedHead(ports.barrier, entry, now, asked), directives, now);
+  const head = older ? judgedHead(ports.barrier, entry, now, asked) : entry.head;
+  const judgement = judge(head, directives, now);
   if (judgement.kind === 'fresh') {
     ports.cache.touch(entry);
     if (useEntry(x, entry)) {

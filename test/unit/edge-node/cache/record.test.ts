@@ -108,6 +108,16 @@ test('values with bytes above 0x7f and characters above 0xff', () => {
   same(new RecordReader(), content({ fields }, { key, host: 'example.com', purgeTarget: 'example.com/€' }));
 });
 
+test('values that have a place of their own take two characters, and what resembles them is not taken for one', () => {
+  const reader = new RecordReader();
+  const known = ['text/html; charset=utf-8', 'public, max-age=31536000, immutable', '0', 'gzip', 'nosniff'];
+  const others = ['', '\x01', '\x01\x00', '\u0100', 'Text/html', 'text/htm'];
+  for (const value of [...known, ...others])
+    same(reader, content({ fields: ['date', DATE, 'x-a', value, 'x-b', value] }));
+  const length = (value: string) => encodeRecord(content({ fields: ['date', DATE, 'x-a', value] })).length;
+  for (const value of known) assert.equal(length(value), length('') + 1);
+});
+
 test('names that are parts of the key, and names that are not', () => {
   const reader = new RecordReader();
   for (const [key, host, purgeTarget] of [

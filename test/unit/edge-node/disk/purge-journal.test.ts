@@ -3,9 +3,10 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { PurgeBarrier } from '../../../../edge-node/decide/barrier.ts';
 import { PurgeJournal } from '../../../../edge-node/io/disk/purge-journal.ts';
-import type { Purge } from '../../../../proto/gen/meridian/v1/purge.ts';
+import type { Purge, PurgeTarget } from '../../../../proto/gen/meridian/v1/purge.ts';
 import { MemoryFiles } from '../../../support/memory-files.ts';
 import { storable } from '../cache/store-support.ts';
+import { DATE, headOf, named } from '../cache/support.ts';
 import { crash, type Disk, openDisk } from './disk-support.ts';
 
 function purgeOf(sequence: number, path: string): Purge {
@@ -47,6 +48,57 @@ describe('purges and the disk', () => {
     after.tier.journal(after.barrier).apply(purgeOf(3, '/c'));
     assert.deepEqual(await fresh(after, '/a', '/b', '/c'), ['/b']);
     assert.deepEqual(await fresh(await crash(after), '/a', '/b', '/c'), ['/b']);
+  });
+
+  test('each kind of purge, hard and soft, reaches after a restart what it reached before', async () => {
+    const kinds: readonly (readonly [string, PurgeTarget['target']])[] = [
+      ['/url', { $case: 'url', value: { host: 'example.com', path: '/url' } }],
+      ['/prefix/of/it', { $case: 'prefix', value: { host: 'example.com', path: '/prefix' } }],
+      ['/tagged', { $case: 'tag', value: { tag: 'red', hosts: ['example.com'] } }],
+      ['/tagged anywhere', { $case: 'tag', value: { tag: 'blue', hosts: [] } }],
+    ];
+    const tags: Readonly<Record<string, string>> = { '/tagged': 'red green', '/tagged anywhere': 'blue' };
+    const all = [...kinds.map(([target]) => target), '/prefixed', '/green'];
+    const everything: typeof kinds = [
+      ['host', { $case: 'host', value: 'example.com' }],
+      ['all', { $case: 'all', value: {} }],
+    ];
+    for (const soft of [false, true]) {
+      for (const [name, target] of [...kinds, ...everything]) {
+        const disk = await openDisk();
+        const put = (path: string, barrier: number): void => {
+          const fields = ['date', DATE, 'cache-control', 'max-age=60', 'surrogate-key', tags[path] ?? 'green'];
+          disk.tier.store.put({ ...named(path), head: headOf(fields, { barrier }), body: Buffer.from(path) });
+        };
+        for (const path of all) put(path, 0);
+        await disk.settle();
+        disk.tier.journal(disk.barrier).apply({ sequence: 1, targets: [{ target }], soft });
+        put('/later', disk.barrier.current);
+        await disk.settle();
+        const reached = await Promise.all(
+          [disk, await crash(disk)].map(async ({ barrier, find }) => {
+            const verdicts: Record<string, string> = {};
+            for (const path of [...all, '/later']) {
+              const [entry] = await find(path);
+              assert.ok(entry, path);
+              const { host, purgeTarget, head } = entry;
+              const purged = barrier.covers(head.barrier, host, purgeTarget, head.tags);
+              const stale = barrier.stales(head.barrier, host, purgeTarget, head.tags);
+              if (purged || stale) verdicts[path] = purged ? 'purged' : 'stale';
+            }
+            return verdicts;
+          }),
+        );
+        const expected = name.startsWith('/') ? [name] : all;
+        for (const verdicts of reached) {
+          assert.deepEqual(
+            verdicts,
+            Object.fromEntries(expected.map((path) => [path, soft ? 'stale' : 'purged'])),
+            name,
+          );
+        }
+      }
+    }
   });
 
   test('everything purged is everything, over restarts', async () => {

@@ -59,7 +59,7 @@ storedContract('little memory before disk', (limits = {}) => tiered(limits, 2));
 
 /** Without a folder. */
 function bareDisk(): DiskStore {
-  const limits = diskLimits({ maxBytes: MAX_BYTES });
+  const limits = diskLimits({ maxBytes: MAX_BYTES }, 1);
   const files = new MemoryFiles();
   const open = Array.from({ length: segmentsOf(limits) }, (_, segment) => files.open(`/cache/segment-${segment}`));
   const identity = { hashKey: KEY, boot: 1, barrierBase: 0, barrierKnown: 0 };

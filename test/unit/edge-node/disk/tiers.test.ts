@@ -1,14 +1,10 @@
-// Memory before disk: what goes where, large bodies, and what is thrown out.
+// Memory before disk: what goes where, and large bodies.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { OpenBody } from '../../../../edge-node/decide/cache/body-source.ts';
-import type { CacheEntry } from '../../../../edge-node/decide/cache/entry.ts';
-import { DiskStore } from '../../../../edge-node/io/disk/disk-store.ts';
+import type { CacheEntry, Storable } from '../../../../edge-node/decide/cache/entry.ts';
 import { TieredStore } from '../../../../edge-node/io/disk/tiered-store.ts';
 import { MemoryStore } from '../../../../edge-node/io/memory-store.ts';
-import { silentLog } from '../../../../infra/runtime/log.ts';
-import { seededRandom } from '../../../../infra/runtime/random.ts';
-import { hitRatio, LeastRecentlyUsed, SegmentedS3Fifo, zipfWithScans } from '../../../support/eviction-simulation.ts';
 import { bodies, put, storable } from '../cache/store-support.ts';
 import { named } from '../cache/support.ts';
 import { assertBody, bodyOf, crash, type Disk, fromDisk, openDisk } from './disk-support.ts';
@@ -95,6 +91,26 @@ describe('memory before disk', () => {
     store.remove(named('/').key);
     assert.equal(await reading, undefined);
     assert.deepEqual(bodies(store, '/'), []);
+  });
+
+  test('what another thread removes just before it comes to memory does not stay there', async () => {
+    class Interrupted extends MemoryStore {
+      interrupt: (() => void) | undefined;
+      override put(entry: Storable): CacheEntry | undefined {
+        this.interrupt?.();
+        return super.put(entry);
+      }
+    }
+    const disk = await openDisk();
+    const memory = new Interrupted();
+    const store = new TieredStore(memory, disk.tier.store, { maxMemoryBody: MAX_MEMORY_BODY });
+    disk.tier.store.put(storable('/', 'x'));
+    await disk.settle();
+    await stored(store, '/');
+    memory.interrupt = () => store.remove(named('/').key);
+    await stored(store, '/');
+    assert.deepEqual(bodies(store, '/'), []);
+    assert.equal(await stored(store, '/'), undefined);
   });
 
   test('many that look for the same at once read it once', async () => {
@@ -276,111 +292,5 @@ describe('a large body', () => {
     assert.ok((await read(found)).equals(BODY));
     const [again] = await (await crash(disk, { limits: ROOMY })).find('/large');
     assert.ok((await read(again)).equals(BODY));
-  });
-});
-
-describe('two threads', () => {
-  test('see what the other stores, removes and refreshes', async () => {
-    const disk = await openDisk({ threads: 2 });
-    const one = disk.tier.store;
-    const crowded = () => void disk.tier.tidy();
-    const two = new DiskStore(structuredClone(disk.tier.handles), 1, { files: disk.files, log: silentLog, crowded });
-    const find = async (store: DiskStore, target: string) => ((await store.find(named(target).key)) ?? []).length;
-    one.put(storable('/a', 'one'));
-    two.put(storable('/b', 'two'));
-    await Promise.all([one.idle(), two.idle()]);
-    assert.deepEqual([await find(two, '/a'), await find(one, '/b')], [1, 1]);
-    two.remove(named('/a').key);
-    assert.equal(await find(one, '/a'), 0);
-    // Removed by the other before it is written.
-    one.put(storable('/c', 'x'));
-    two.remove(named('/c').key);
-    await one.idle();
-    assert.equal(await find(one, '/c'), 0);
-    for (let i = 0; i < 1000; i += 1) {
-      (i % 2 === 0 ? one : two).put(storable(`/${i}`, bodyOf(`/${i}`, 3000)));
-      if (i % 10 === 0) {
-        await Promise.all([one.idle(), two.idle()]);
-        await disk.tier.tidy();
-      }
-    }
-    let found = 0;
-    for (let i = 0; i < 1000; i += 1) {
-      for (const { entry } of (await (i % 2 === 0 ? two : one).find(named(`/${i}`).key)) ?? []) {
-        assertBody(`/${i}`, entry.body);
-        found += 1;
-      }
-    }
-    assert.ok(found > 100);
-    await two.close();
-    await disk.tier.close();
-  });
-
-  test('one that dies lets go of what it was reading; in the middle of a change it costs the tier', async () => {
-    const disk = await openDisk({ threads: 2 });
-    const { index } = new DiskStore(structuredClone(disk.tier.handles), 1, {
-      files: disk.files,
-      log: silentLog,
-      crowded: () => undefined,
-    });
-    index.locked(() => index.segments.pin(3));
-    disk.tier.recover(1);
-    const own = disk.tier.store.index;
-    assert.equal(
-      own.locked(() => own.segments.isPinned(3)),
-      false,
-    );
-    assert.equal(own.isOff, false);
-    index.locked(() => {
-      disk.tier.recover(1);
-      return undefined;
-    });
-    assert.equal(own.isOff, true);
-  });
-});
-
-describe('eviction', () => {
-  test('finds more than least recently used, by Zipf, with and without scans, at each size', () => {
-    for (const [skew, scans, share] of [
-      [0.7, 0, 0.05],
-      [0.9, 0, 0.01],
-      [0.9, 0.3, 0.1],
-      [1.1, 0, 0.2],
-      [1.1, 0.3, 0.05],
-    ] as const) {
-      for (const seed of [1, 2]) {
-        const trace = () => zipfWithScans(seededRandom(seed), 20_000, skew, scans);
-        const lru = hitRatio(new LeastRecentlyUsed(20_000 * share), trace(), 60_000);
-        const own = hitRatio(new SegmentedS3Fifo(20_000 * share, 64), trace(), 60_000);
-        assert.ok(own > lru + 0.5, `skew ${skew}, scans ${scans}, ${share}: ${own} against ${lru}`);
-      }
-    }
-  });
-
-  test('so does the disk itself, with all that surrounds a record', async () => {
-    const objects = 3000;
-    const disk = await openDisk({ limits: { maxBytes: 64 * 16_384, segmentBytes: 16_384 } });
-    const next = zipfWithScans(seededRandom(3), objects, 0.9, 0.2);
-    let [hits, asked] = [0, 0];
-    const held: number[] = [];
-    for (let i = 0; i < 16_000; i += 1) {
-      const target = `/${next()}`;
-      const found = await disk.find(target);
-      if (i >= 8000) {
-        asked += 1;
-        hits += found.length;
-      }
-      if (found.length > 0) continue;
-      disk.tier.store.put(storable(target, bodyOf(target, 1000)));
-      await disk.settle();
-      held.push(disk.tier.store.stats().objects);
-    }
-    const lru = hitRatio(
-      new LeastRecentlyUsed(Math.max(...held)),
-      zipfWithScans(seededRandom(3), objects, 0.9, 0.2),
-      8000,
-    );
-    const ratio = (hits / asked) * 100;
-    assert.ok(ratio > lru + 1, `${ratio} against ${lru}`);
   });
 });
