@@ -7,7 +7,7 @@ import type { CacheStore } from '../decide/cache/entry.ts';
 import { FAILURES, type FailureCode } from '../decide/errors.ts';
 import type { CacheOutcome, ExchangeEnd, Ledger, Settled } from '../ports.ts';
 
-const OUTCOMES: readonly CacheOutcome[] = ['hit', 'stale', 'revalidated', 'miss', 'bypass', 'none'];
+const OUTCOMES: readonly CacheOutcome[] = ['hit', 'stale', 'revalidated', 'collapsed', 'miss', 'bypass', 'none'];
 
 /** Receives each exchange when it is over; must return at once. */
 export type AccessSink = (exchange: Settled, bytes: number, durationMs: number) => void;
@@ -65,7 +65,7 @@ export class CountingLedger implements Ledger {
     const failed = (Object.keys(FAILURES) as FailureCode[]).filter((code) => FAILURES[code].status >= 500);
     return {
       requests: count(...OUTCOMES),
-      hits: count('hit', 'stale', 'revalidated'),
+      hits: count('hit', 'stale', 'revalidated', 'collapsed'),
       misses: count('miss'),
       errors: failed.reduce((sum, code) => sum + (this.#failures[code]?.value() ?? 0), 0),
       cacheObjects: objects,
