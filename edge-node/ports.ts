@@ -114,7 +114,7 @@ export interface Serving {
 }
 
 /** How an exchange went, for metrics and access log. */
-export type CacheOutcome = 'hit' | 'stale' | 'revalidated' | 'miss' | 'bypass' | 'none';
+export type CacheOutcome = 'hit' | 'stale' | 'revalidated' | 'collapsed' | 'miss' | 'bypass' | 'none';
 
 /** What the ledger reads of an exchange. Times are monotonic milliseconds. */
 export interface Settled {

@@ -80,6 +80,11 @@ export class BodyGatherer {
     return 'kept';
   }
 
+  /** What was copied so far. Nothing of it is written again. */
+  get gathered(): Buffer {
+    return this.#buffer.subarray(0, this.#length);
+  }
+
   /** The body in a buffer of exactly its length, no longer counted as pending; undefined when it is not as announced. */
   finish(): Buffer | undefined {
     const { length } = this.#buffer;
@@ -132,6 +137,7 @@ export function gatherBody(
     if (because !== 'kept') end.refused(because);
   };
   return {
+    gathered: () => (open ? gatherer.gathered : undefined),
     write: (chunk) => {
       if (!open) return false;
       const written = gatherer.write(chunk);

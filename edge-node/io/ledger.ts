@@ -9,7 +9,7 @@ import { FAILURES, type FailureCode } from '../decide/errors.ts';
 import { siteLabel } from '../decide/site-numbers.ts';
 import type { CacheOutcome, ExchangeEnd, Ledger, Settled } from '../ports.ts';
 
-const OUTCOMES: readonly CacheOutcome[] = ['hit', 'stale', 'revalidated', 'miss', 'bypass', 'none'];
+const OUTCOMES: readonly CacheOutcome[] = ['hit', 'stale', 'revalidated', 'collapsed', 'miss', 'bypass', 'none'];
 const REQUESTS = 'meridian_requests_total';
 /** The label of what came to no site. */
 const NO_SITE = '';
@@ -73,7 +73,7 @@ export class CountingLedger implements Ledger {
     const failed = (Object.keys(FAILURES) as FailureCode[]).filter((code) => FAILURES[code].status >= 500);
     return {
       requests: count(...OUTCOMES),
-      hits: count('hit', 'stale', 'revalidated'),
+      hits: count('hit', 'stale', 'revalidated', 'collapsed'),
       misses: count('miss'),
       errors: failed.reduce((sum, code) => sum + (this.#failures[code]?.value() ?? 0), 0),
       cacheObjects: objects,

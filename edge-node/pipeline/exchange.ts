@@ -12,6 +12,7 @@ import type { CompiledOrigin, CompiledRoute, CompiledSite } from '../decide/comp
 import type { Failure } from '../decide/errors.ts';
 import { combinedField, type FieldList } from '../decide/fields.ts';
 import type { CacheOutcome, ClientPort, ExchangeEnd, Ports, RequestBody, Serving, Settled } from '../ports.ts';
+import type { Fill, Share } from './fill.ts';
 import type { Tee } from './tee.ts';
 
 /** Why the request goes to an origin. */
@@ -32,7 +33,8 @@ const nobody = (): boolean => false;
 
 export class Exchange implements Settled {
   #clientAddress: string | undefined = undefined;
-  readonly client: ClientPort;
+  /** One that nobody is behind, from when the client has left and others wait. */
+  client: ClientPort;
   readonly request: RequestHead;
   /** Monotonic milliseconds. */
   readonly startedAt: number;
@@ -68,6 +70,11 @@ export class Exchange implements Settled {
   revalidating = false;
   /** The client's conditions stayed here, to be judged against the origin's answer. */
   conditionsHeld = false;
+  // collapse
+  /** Others may wait for what this one asks an origin for. */
+  fill: Fill | undefined = undefined;
+  /** It waits, or has waited, for what others ask for. */
+  share: Share | undefined = undefined;
   // choose
   candidates: readonly CompiledOrigin[] | undefined = undefined;
   attempt = 0;
@@ -81,6 +88,8 @@ export class Exchange implements Settled {
   answerLength: number | undefined = undefined;
   /** The purge barrier as it stood when the request to the origin was sent. */
   barrier = 0;
+  /** `FillTable.moment` as it stood then. */
+  moment = 0;
   // store
   stored = false;
   /** The head made of the origin's answer. */

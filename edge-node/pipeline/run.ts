@@ -3,6 +3,7 @@
 import { failure } from '../decide/errors.ts';
 import type { Ports } from '../ports.ts';
 import { type Exchange, finish } from './exchange.ts';
+import { FillTable } from './fill-table.ts';
 import { RequestMemo } from './request-memo.ts';
 import type { Next, Outcome, Step, TABLE } from './table.ts';
 
@@ -16,6 +17,7 @@ type WaitingStep = { [S in Step]: (typeof TABLE)[S] extends { readonly waits: tr
 export interface Engine {
   readonly ports: Ports;
   readonly memo: RequestMemo;
+  readonly fills: FillTable;
   /** Begins an exchange. */
   start(x: Exchange): void;
   /** Continues an exchange after step `from`, which waited. */
@@ -23,10 +25,16 @@ export interface Engine {
 }
 
 /** One for each thread. */
-export function createEngine(ports: Ports, steps: Steps, memo = new RequestMemo()): Engine {
+export function createEngine(
+  ports: Ports,
+  steps: Steps,
+  memo = new RequestMemo(),
+  fills = new FillTable(ports),
+): Engine {
   const engine: Engine = {
     ports,
     memo,
+    fills,
     start: (x) => advance(x, 'admit'),
     resume: (x, _from, next) => advance(x, next),
   };
@@ -72,6 +80,7 @@ export function createEngine(ports: Ports, steps: Steps, memo = new RequestMemo(
     }
     x.client.abort();
     finish(x, ports, 'edge-failed');
+    x.fill?.settle();
   }
 
   return engine;

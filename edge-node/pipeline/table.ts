@@ -19,7 +19,12 @@ export const TABLE = {
   },
   lookUp: {
     does: 'cache key, variant, purge barrier, freshness; once more when the disk has answered',
-    next: ['lookUp', 'respond', 'choose', 'refuse'],
+    next: ['lookUp', 'respond', 'collapse', 'choose', 'refuse'],
+    waits: true,
+  },
+  collapse: {
+    does: 'waits for another request that asks an origin for the same, or lets others wait for this one',
+    next: ['choose', 'lookUp', 'respond', 'refuse'],
     waits: true,
   },
   choose: {

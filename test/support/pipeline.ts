@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { PurgeBarrier } from '../../edge-node/decide/barrier.ts';
 import { cacheName } from '../../edge-node/decide/cache/cache-status.ts';
 import type { NotStoredReason } from '../../edge-node/decide/cache/explain.ts';
+import type { FillLimits } from '../../edge-node/decide/cache/fills.ts';
 import { type CompiledOrigin, compileSnapshot } from '../../edge-node/decide/compile.ts';
 import type { FieldList } from '../../edge-node/decide/fields.ts';
 import { HealthTable } from '../../edge-node/decide/health.ts';
@@ -12,6 +13,7 @@ import { OriginOrder } from '../../edge-node/decide/order.ts';
 import { MemoryStore } from '../../edge-node/io/memory-store.ts';
 import type { StoreLimits } from '../../edge-node/io/store-limits.ts';
 import { Exchange } from '../../edge-node/pipeline/exchange.ts';
+import { FillTable } from '../../edge-node/pipeline/fill-table.ts';
 import { createEngine, type Engine, type StepFunction, type Steps } from '../../edge-node/pipeline/run.ts';
 import { STEPS } from '../../edge-node/pipeline/steps/index.ts';
 import type { Step } from '../../edge-node/pipeline/table.ts';
@@ -41,6 +43,7 @@ export interface WorldOptions {
   readonly snapshot?: Snapshot;
   readonly steps?: Partial<Steps>;
   readonly cacheLimits?: Partial<StoreLimits>;
+  readonly fillLimits?: Partial<FillLimits>;
 }
 
 export const LONDON: Location = { latitude: 51.5, longitude: -0.1 };
@@ -88,12 +91,15 @@ export class World {
   /** Set by a test in which something is meant to go wrong. */
   errorsExpected = false;
   serving: Serving | undefined;
+  readonly fills: FillTable;
   readonly #engine: Engine;
 
-  constructor({ snapshot = demoSnapshot(), steps = {}, cacheLimits = {} }: WorldOptions = {}) {
+  constructor({ snapshot = demoSnapshot(), steps = {}, cacheLimits = {}, fillLimits = {} }: WorldOptions = {}) {
     this.cache = new MemoryStore(cacheLimits);
     this.apply(snapshot);
-    this.#engine = createEngine(this.#ports(), this.#watch({ ...STEPS, ...steps }));
+    const ports = this.#ports();
+    this.fills = new FillTable(ports, fillLimits);
+    this.#engine = createEngine(ports, this.#watch({ ...STEPS, ...steps }), undefined, this.fills);
   }
 
   apply(snapshot: Snapshot, trusted: readonly string[] = []): void {
@@ -164,6 +170,7 @@ export class World {
     assert.equal(this.settled.length, this.clients.length, 'one entry in the ledger for each exchange');
     assert.equal(new Set(this.settled.map(({ exchange }) => exchange)).size, this.clients.length);
     assert.equal(this.cache.stats().pendingBytes, 0, 'nothing is still being gathered');
+    assert.equal(this.fills.stats().waiting, 0, 'nobody waits any more');
     assert.ok(
       this.clients.every(({ state }) => state !== 'open') || this.settled.some(({ end }) => end !== 'complete'),
     );
@@ -226,6 +233,7 @@ export class World {
       admit: watched('admit', steps.admit),
       route: watched('route', steps.route),
       lookUp: watched('lookUp', steps.lookUp),
+      collapse: watched('collapse', steps.collapse),
       choose: watched('choose', steps.choose),
       fetch: watched('fetch', steps.fetch),
       refresh: watched('refresh', steps.refresh),

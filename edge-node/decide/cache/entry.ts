@@ -142,6 +142,8 @@ export type Described = Omit<CacheEntry, 'body' | 'prepared' | 'askedAt'>;
 export interface StoreWriter {
   /** Copies `chunk`. False: the body turned out too large, or too much is being gathered; what was gathered is dropped. */
   write(chunk: Buffer): boolean;
+  /** All that came so far, which stays as it is whatever follows. Undefined: it is not in memory. */
+  gathered(): Buffer | undefined;
   /** The body is complete. The entry; undefined when it was dropped, or is not as long as was said. */
   commit(): CacheEntry | undefined;
   /** The body will not be complete. */

@@ -63,7 +63,7 @@ export class InvalidationLog {
     this.#limit = limit;
   }
 
-  /** `key` is invalid from `now` (Unix milliseconds) on: when the answer to the unsafe request came. */
+  /** `key` is invalid from `now` on: when the answer to the unsafe request came. Moments are numbers that never fall. */
   note(key: string, now: number): void {
     this.#moments.delete(key);
     this.#moments.set(key, now);
@@ -75,7 +75,7 @@ export class InvalidationLog {
     }
   }
 
-  /** Whether what was requested from an origin at `requestedAt` (Unix milliseconds) may no more be stored under `key`. */
+  /** Whether what was requested from an origin at the moment `requestedAt` may no more be stored under `key`. */
   bars(key: string, requestedAt: number): boolean {
     return requestedAt <= this.#floor || requestedAt <= (this.#moments.get(key) ?? Number.NEGATIVE_INFINITY);
   }

@@ -56,7 +56,7 @@ export type RefreshDecision =
   | { readonly kind: 'mismatch' };
 
 /** Because of this request, not of the response: others may go on validating what is stored. */
-const OF_THE_REQUEST: ReadonlySet<SkipReason> = new Set([
+export const OF_THE_REQUEST: ReadonlySet<SkipReason> = new Set([
   'request-no-store',
   'authorization',
   'policy',

@@ -24,7 +24,8 @@ export type RequestClass =
     }
   | { readonly kind: 'bypass'; readonly reason: BypassReason };
 
-const PLAIN = lookup(false);
+/** Of a request that says nothing to caches. */
+export const PLAIN_LOOKUP = lookup(false);
 const RANGE = lookup(true);
 const BYPASS = Object.freeze({
   policy: bypass('policy'),
@@ -85,7 +86,7 @@ export function classifyRequest(
   if (bar !== undefined) return BYPASS[bar];
   if (precondition) return BYPASS.precondition;
   if (policy.bypass !== undefined && isBypassed(policy.bypass, fields, target)) return BYPASS['bypass-rule'];
-  if (!special && !conditional) return range ? RANGE : PLAIN;
+  if (!special && !conditional) return range ? RANGE : PLAIN_LOOKUP;
   return {
     kind: 'lookup',
     directives: special ? requestDirectives(fields) : NO_DIRECTIVES,

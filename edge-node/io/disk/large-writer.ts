@@ -65,6 +65,8 @@ export class LargeWriter implements StoreWriter {
     this.#sum = blockSeed(this.#sequence, 0);
   }
 
+  gathered(): undefined {}
+
   write(chunk: Buffer): boolean {
     if (this.#over || this.#version !== undefined) return false;
     if (this.#received + chunk.length > this.#record.bodyBytes) return this.#end('wrong-length');

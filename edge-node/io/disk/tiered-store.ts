@@ -64,6 +64,7 @@ export class TieredStore<Memory extends CacheStore = CacheStore> implements Cach
     const writer = this.memory.begin(entry, expectedLength);
     return (
       writer && {
+        gathered: () => writer.gathered(),
         write: (chunk) => writer.write(chunk),
         commit: () => {
           const stored = writer.commit();

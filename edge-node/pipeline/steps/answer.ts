@@ -11,11 +11,17 @@ import type { Ports } from '../../ports.ts';
 import { type Exchange, finish, type OriginAnswer, required } from '../exchange.ts';
 import type { StepFunction } from '../run.ts';
 import type { Tee } from '../tee.ts';
-import { reasonOf, respondFromCache } from './stored.ts';
+import { Unattended } from '../unattended.ts';
+import { reasonOf, respondFromCache, respondFromFill } from './stored.ts';
 
 export const respond: StepFunction<'respond'> = (x, { ports }) => {
-  if (x.entry) respondFromCache(x, ports, x.entry);
+  if (x.entry) {
+    // Nobody takes it, so it need not be read.
+    if (x.fill !== undefined && x.client instanceof Unattended) x.openBody?.close();
+    else respondFromCache(x, ports, x.entry);
+  } else if (x.share?.fill) respondFromFill(x, ports, x.share.fill);
   else respondFromOrigin(x, ports, required(x.answer, 'answer'), required(x.tee, 'tee'));
+  x.fill?.settle();
   return 'done';
 };
 
@@ -123,5 +129,6 @@ export const refuse: StepFunction<'refuse'> = (x, { ports }) => {
   const bytes = Buffer.from(body);
   answer(x, status, fields, bytes, bytes.length);
   finish(x, ports, 'complete', x.request.method === 'HEAD' ? 0 : bytes.length);
+  x.fill?.settle();
   return 'done';
 };

@@ -1,6 +1,7 @@
 // lookUp, refresh, store: what the cache has for a request, and what it makes of an origin's answer.
 import { type CacheEntry, makeHead, type StoredHead } from '../../decide/cache/entry.ts';
 import type { NotStoredReason } from '../../decide/cache/explain.ts';
+import { nearsExpiry } from '../../decide/cache/fills.ts';
 import { judge } from '../../decide/cache/freshness.ts';
 import { invalidatedKeys } from '../../decide/cache/invalidation.ts';
 import { cacheKey, purgeName } from '../../decide/cache/key.ts';
@@ -15,6 +16,7 @@ import { responseFraming, variesBeyondKey } from '../../decide/forward.ts';
 import { isPurged, judgedHead } from '../../decide/purged.ts';
 import type { Ports } from '../../ports.ts';
 import { askedName, type Exchange, finish, type OriginAnswer, required, useEntry } from '../exchange.ts';
+import type { FillTable } from '../fill-table.ts';
 import type { RequestMemo } from '../request-memo.ts';
 import type { Engine, StepFunction } from '../run.ts';
 
@@ -38,7 +40,7 @@ export const lookUp: StepFunction<'lookUp'> = (x, engine) => {
   const { directives } = x.requestClass;
   if (!entry) {
     x.forward = variants.length === 0 ? 'uri-miss' : 'vary-miss';
-    return directives.onlyIfCached ? notCached(x) : 'choose';
+    return directives.onlyIfCached ? notCached(x) : 'collapse';
   }
   // Most were requested after the newest purge of either kind.
   const older = entry.head.barrier < ports.barrier.current;
@@ -46,7 +48,7 @@ export const lookUp: StepFunction<'lookUp'> = (x, engine) => {
   if (older && isPurged(ports.barrier, entry, asked)) {
     ports.cache.removeEntry(entry);
     x.forward = 'purged';
-    return directives.onlyIfCached ? notCached(x) : 'choose';
+    return directives.onlyIfCached ? notCached(x) : 'collapse';
   }
   const now = ports.clock.now();
   const head = older ? judgedHead(ports.barrier, entry, now, asked) : entry.head;
@@ -56,16 +58,22 @@ export const lookUp: StepFunction<'lookUp'> = (x, engine) => {
     if (useEntry(x, entry)) {
       x.ageMs = judgement.ageMs;
       x.outcome = 'hit';
+      if (nearsExpiry(entry.head, judgement.ttlMs)) engine.fills.refreshEarly(x, engine, entry, judgement.ttlMs);
       return 'respond';
     }
     x.forward = 'uri-miss';
-    return directives.onlyIfCached ? notCached(x) : 'choose';
+    return directives.onlyIfCached ? notCached(x) : 'collapse';
+  }
+  if (judgement.mayServeWhileRevalidating && useEntry(x, entry)) {
+    x.outcome = 'stale';
+    engine.fills.refreshBehind(x, engine, entry);
+    return 'respond';
   }
   x.stale = entry;
   x.staleAllowed = judgement.mayServeStale;
   x.staleOnError = judgement.mayServeOnError;
   x.forward = judgement.reason;
-  return directives.onlyIfCached ? notCached(x) : 'choose';
+  return directives.onlyIfCached ? notCached(x) : 'collapse';
 };
 
 /** The class of the request; its target and cache key are set. */
@@ -131,10 +139,11 @@ export const refresh: StepFunction<'refresh'> = (x, { ports }) => {
   x.stored = decision.kind === 'refresh' && !unkeyed;
   if (x.stored) ports.cache.refresh(stale, decision.head);
   else if (unkeyed || (decision.kind === 'answer-only' && decision.remove)) ports.cache.removeEntry(stale);
+  if (decision.kind === 'answer-only') x.forwardDetail = decision.reason;
   return 'respond';
 };
 
-export const store: StepFunction<'store'> = (x, { ports }) => {
+export const store: StepFunction<'store'> = (x, { ports, fills }) => {
   const answer = required(x.answer, 'answer');
   const tee = required(x.tee, 'tee');
   const framing = responseFraming(answer.received);
@@ -148,7 +157,7 @@ export const store: StepFunction<'store'> = (x, { ports }) => {
     );
     return 'refuse';
   }
-  invalidate(x, ports, answer);
+  invalidate(x, fills, answer);
   if (x.request.method === 'HEAD' && x.stale) freshenByHead(x, ports, answer, x.stale);
   let decision = decideStore({
     method: x.request.method,
@@ -167,6 +176,7 @@ export const store: StepFunction<'store'> = (x, { ports }) => {
   if (decision.kind === 'store') {
     x.freshHead = headOf(x, answer, decision);
     openWriter(x, ports, x.freshHead, x.answerLength);
+    fills.onStorable(x.key);
   } else {
     if (x.outcome === 'miss') notStored(x, ports, decision.reason);
     // Only to judge the client's own conditions by.
@@ -181,13 +191,13 @@ function notStored(x: Exchange, ports: Ports, reason: NotStoredReason): void {
 }
 
 /** RFC 9111 section 4.4. */
-function invalidate(x: Exchange, ports: Ports, answer: OriginAnswer): void {
+function invalidate(x: Exchange, fills: FillTable, answer: OriginAnswer): void {
   const { method, scheme } = x.request;
   const { authority, target } = required(x.admitted, 'admission');
   const { status, fields } = answer;
   const { key } = required(x.route, 'route').cache;
   const keys = invalidatedKeys({ method, status, responseFields: fields, scheme, authority, target, key });
-  for (const name of keys) ports.cache.remove(name);
+  for (const name of keys) fills.invalidate(name);
 }
 
 /** RFC 9111 section 4.3.5. */
@@ -226,5 +236,5 @@ function openWriter(x: Exchange, ports: Ports, head: StoredHead, length: number 
     return;
   }
   x.stored = true;
-  required(x.tee, 'tee').store(writer);
+  required(x.tee, 'tee').store(writer, length);
 }

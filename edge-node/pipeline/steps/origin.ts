@@ -1,7 +1,7 @@
 // choose, fetch: which origin is asked, and the asking. A failure leads back to `choose` as long as the request may be sent
 // again and an origin is left that has not failed it.
 
-import type { CacheEntry } from '../../decide/cache/entry.ts';
+import type { CacheEntry, StoreWriter } from '../../decide/cache/entry.ts';
 import { isOriginError } from '../../decide/cache/freshness.ts';
 import { conditionalFields } from '../../decide/cache/validation.ts';
 import { failure } from '../../decide/errors.ts';
@@ -61,6 +61,7 @@ export const fetch: StepFunction<'fetch'> = (x, engine) => {
   });
   // The barrier is read before the request leaves: a purge from now on counts against its answer.
   x.barrier = ports.barrier.current;
+  x.moment = engine.fills.moment;
   const handler = new Fetch(x, engine, ports.clock.now());
   const mayTunnel = x.requestClass?.kind === 'bypass' && x.client.switchProtocols !== undefined;
   const request = {
@@ -111,6 +112,15 @@ class Fetch implements OriginHandler, TeeOwner {
       );
     }
     finish(x, this.#ports, end);
+    if (end === 'client-gone') x.fill?.onClientGone();
+  }
+
+  get awaited(): boolean {
+    return this.#x.fill?.awaited === true;
+  }
+
+  commit(writer: StoreWriter): CacheEntry | undefined {
+    return this.#engine.fills.commit(this.#x, writer);
   }
 
   onInformation(status: number, fields: FieldList): void {

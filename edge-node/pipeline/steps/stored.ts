@@ -2,7 +2,7 @@
 // 9110 section 13.2.2, steps 3 to 5).
 import type { OpenBody } from '../../decide/cache/body-source.ts';
 import { cacheStatus, type ForwardReason, forwardReason } from '../../decide/cache/cache-status.ts';
-import type { CacheEntry } from '../../decide/cache/entry.ts';
+import type { CacheEntry, StoredHead } from '../../decide/cache/entry.ts';
 import { ageMs } from '../../decide/cache/freshness.ts';
 import {
   Preparation,
@@ -15,9 +15,11 @@ import {
 } from '../../decide/cache/prepared.ts';
 import { contentRange, decideRange, type Part, partHeads } from '../../decide/cache/ranges.ts';
 import { isUnchanged } from '../../decide/cache/validation.ts';
+import { failure } from '../../decide/errors.ts';
 import { combinedField, type FieldList, field, withoutFields } from '../../decide/fields.ts';
 import type { Ports } from '../../ports.ts';
 import { type Exchange, finish, required } from '../exchange.ts';
+import type { Fill } from '../fill.ts';
 import { sendBody } from '../stored-body.ts';
 
 /** Whose fields a part states anew. */
@@ -32,7 +34,7 @@ export function respondFromCache(x: Exchange, ports: Ports, entry: CacheEntry): 
   const ready =
     x.outcome === 'hit'
       ? preparation(entry, age, ttl, ports.cacheName)
-      : new Preparation(head, Math.floor(age / 1000), Math.floor(ttl / 1000), statusOf(x, ports, ttl), false);
+      : forwardedPreparation(x, ports, head, age, ttl);
   x.cacheStatus = ready.cacheStatus;
   if (entry.source !== undefined) {
     respondFromDisk(x, ports, ready, entry.source.length);
@@ -49,6 +51,39 @@ export function respondFromCache(x: Exchange, ports: Ports, entry: CacheEntry): 
   }
   ready.whole ??= wholeAnswer(ready, entry.body);
   send(x, ports, ready.whole);
+}
+
+/** From a fill whose body is still coming. */
+export function respondFromFill(x: Exchange, ports: Ports, fill: Fill): void {
+  const head = required(fill.head, 'head of the fill');
+  const tee = required(fill.x.tee, 'tee');
+  const ready = forwardedPreparation(x, ports, head, x.ageMs, head.lifetimeMs - x.ageMs);
+  x.cacheStatus = ready.cacheStatus;
+  const conditions = x.requestClass?.kind === 'lookup' ? x.requestClass.conditions : undefined;
+  if (conditions !== undefined && isUnchanged(conditions, head)) {
+    send(x, ports, unchangedAnswer(ready));
+    return;
+  }
+  x.client.begin(head.status, wholeFields(ready), fill.length);
+  x.responded = true;
+  x.status = head.status;
+  tee.follow(x.client, (end, bytes) => {
+    if (end === 'origin-failed') x.failure = failure('origin-cut-off', 'the fill that it was answered from broke off');
+    finish(x, ports, end, bytes);
+  });
+}
+
+/** Of what is not a hit; the same for all that a fill answers alike. */
+function forwardedPreparation(x: Exchange, ports: Ports, head: StoredHead, ageMs: number, ttlMs: number): Preparation {
+  const age = Math.floor(ageMs / 1000);
+  const ttl = Math.floor(ttlMs / 1000);
+  const status = statusOf(x, ports, ttlMs);
+  const fill = x.share?.fill;
+  const known = fill?.prepared;
+  if (known?.head === head && known.age === age && known.ttl === ttl && known.cacheStatus === status) return known;
+  const made = new Preparation(head, age, ttl, status, fill !== undefined);
+  if (fill !== undefined) fill.prepared = made;
+  return made;
 }
 
 /**
@@ -92,14 +127,21 @@ function sendFromDisk(
 
 /** Cache-Status of what is served from the cache otherwise than as a hit. */
 function statusOf(x: Exchange, ports: Ports, ttlMs: number): string {
-  if (x.outcome === 'stale') return cacheStatus(ports.cacheName, { kind: 'hit', ttlMs, detail: 'stale-served' });
+  if (x.outcome === 'stale') {
+    // What waits for an origin is kept in `stale`.
+    const detail = x.stale === undefined ? 'stale-while-revalidate' : 'stale-served';
+    // After a soft purge its own lifetime counts no more.
+    return cacheStatus(ports.cacheName, { kind: 'hit', ttlMs: Math.min(0, ttlMs), detail });
+  }
+  const fill = x.share?.fill;
+  const stored = x.stored || fill !== undefined;
   return cacheStatus(ports.cacheName, {
     kind: 'forward',
     reason: reasonOf(x),
-    status: 304,
-    stored: x.stored,
-    ttlMs: x.stored ? ttlMs : undefined,
-    collapsed: false,
+    status: fill === undefined ? 304 : fill.status,
+    stored,
+    ttlMs: stored ? ttlMs : undefined,
+    collapsed: fill !== undefined,
   });
 }
 

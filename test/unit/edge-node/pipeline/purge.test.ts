@@ -89,6 +89,9 @@ function eachMerge(lengths: readonly number[], run: (order: readonly number[]) =
   extend(lengths, []);
 }
 
+/** With these a request waits for no other. */
+const ALONE = ['cache-control', 'no-cache'];
+
 /** One request and its way through an origin, a step at a time. `sentAfterPurge` is what counts for its answer. */
 class Fill {
   readonly steps: readonly (() => void)[];
@@ -96,10 +99,16 @@ class Fill {
   call: FakeCall | undefined;
   sentAfterPurge = false;
 
-  constructor(world: World, text: string, purged: () => boolean, answers: readonly ((call: FakeCall) => void)[]) {
+  constructor(
+    world: World,
+    text: string,
+    purged: () => boolean,
+    answers: readonly ((call: FakeCall) => void)[],
+    fields: readonly string[] = [],
+  ) {
     const send = () => {
       this.sentAfterPurge = purged();
-      this.client = world.request();
+      this.client = world.request({ fields });
       // A hit needs no origin.
       if (this.client.status === 0) this.call = world.call();
       else assert.ok(!purged() || this.client.text !== text, 'a hit on what was purged');
@@ -120,7 +129,7 @@ pipelineTest('a purge at any moment of a fill, or of two at once, leaves nothing
     merges += 1;
     const world = new World();
     let purged = false;
-    const fills = ['first', 'second'].map((text) => new Fill(world, text, () => purged, whole(text)));
+    const fills = ['first', 'second'].map((text) => new Fill(world, text, () => purged, whole(text), ALONE));
     const purge = [
       () => {
         purged = true;
@@ -188,11 +197,17 @@ pipelineTest('a purge at any moment between two versions leaves the newer one, i
     world.store('before', ETAG);
     world.clock.advance(61_000);
     let purged = false;
-    const validation = new Fill(world, 'before', () => purged, [
-      (call) => void (call.field('if-none-match') ? call.head(304) : call.head(200, ETAG).data('newer')),
-      (call) => call.end(),
-    ]);
-    const replacement = new Fill(world, 'before', () => purged, whole('newer'));
+    const validation = new Fill(
+      world,
+      'before',
+      () => purged,
+      [
+        (call) => void (call.field('if-none-match') ? call.head(304) : call.head(200, ETAG).data('newer')),
+        (call) => call.end(),
+      ],
+      ALONE,
+    );
+    const replacement = new Fill(world, 'before', () => purged, whole('newer'), ALONE);
     const queues = [
       [...validation.steps],
       [...replacement.steps],

@@ -32,6 +32,19 @@ function storedOnDisk(world: World): FakeDisk {
   return disk;
 }
 
+/** Two ask for the same. */
+function collapsed(world: World): void {
+  world.request();
+  world.request();
+  world.call().answer(200, '');
+}
+
+/** Three ask for the same, the origins fail the first, and then the second. */
+function failedOnce(world: World): void {
+  for (let i = 0; i < 3; i += 1) world.request();
+  for (let i = 0; i < 6; i += 1) world.call().fail('connect');
+}
+
 /** For each transition a request that takes it. */
 const TAKEN_BY: Readonly<Record<string, (world: World) => void>> = {
   'admit -> route': (world) => void world.request({ host: 'other.example' }),
@@ -42,10 +55,19 @@ const TAKEN_BY: Readonly<Record<string, (world: World) => void>> = {
     world.store();
     world.request();
   },
-  'lookUp -> choose': (world) => world.store(),
+  'lookUp -> collapse': (world) => world.store(),
+  'lookUp -> choose': (world) => {
+    world.request({ target: '/raw' });
+    world.call().answer(200, '');
+  },
   'lookUp -> wait': (world) => void storedOnDisk(world).answer(),
   'lookUp -> lookUp': (world) => void storedOnDisk(world).answer(),
   'lookUp -> refuse': (world) => void world.request({ fields: ['cache-control', 'only-if-cached'] }),
+  'collapse -> choose': (world) => world.store(),
+  'collapse -> wait': collapsed,
+  'collapse -> respond': collapsed,
+  'collapse -> lookUp': failedOnce,
+  'collapse -> refuse': failedOnce,
   'choose -> fetch': (world) => world.store(),
   'choose -> respond': (world) => {
     storedAndExpired(world);

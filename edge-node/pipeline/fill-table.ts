@@ -1,0 +1,220 @@
+// The fills under way in this thread, by cache key: who asks, who waits, and what is refreshed behind the clients' backs. A miss that
+// nobody else waits for costs one look-up, one entry and its removal.
+import type { CacheEntry, StoreWriter } from '../decide/cache/entry.ts';
+import {
+  DEFAULT_FILL_LIMITS,
+  type FillLimits,
+  looksAlike,
+  mayWait,
+  RecentKeys,
+  refreshesEarly,
+  supersedes,
+} from '../decide/cache/fills.ts';
+import { InvalidationLog } from '../decide/cache/invalidation.ts';
+import { PLAIN_LOOKUP } from '../decide/cache/request.ts';
+import { varyValues } from '../decide/cache/vary.ts';
+import type { Ports } from '../ports.ts';
+import { Exchange } from './exchange.ts';
+import { Fill } from './fill.ts';
+import type { Engine } from './run.ts';
+import type { Outcome } from './table.ts';
+import { Unattended } from './unattended.ts';
+
+export interface FillStats {
+  /** At the moment. */
+  readonly fills: number;
+  readonly waiting: number;
+  /** Since the start: requests that were not let wait because too many did, */
+  readonly refused: number;
+  /** ... keys for which to wait was of no use, or took too long. */
+  readonly useless: number;
+  readonly refreshes: number;
+}
+
+const NO_NAMES: readonly string[] = Object.freeze([]);
+
+export class FillTable {
+  readonly ports: Ports;
+  readonly #invalidated = new InvalidationLog();
+  readonly #limits: FillLimits;
+  /** The newest of each key; the others follow by `next`. */
+  readonly #fills = new Map<string, Fill>();
+  readonly #uncollapsed: RecentKeys;
+  readonly #unrefreshed: RecentKeys;
+  /** Kept by the fills. */
+  waiting = 0;
+  /** Rises with each invalidation. To be read when a request to an origin is sent, and kept with its exchange. */
+  moment = 0;
+  #refused = 0;
+  #useless = 0;
+  #refreshes = 0;
+
+  constructor(ports: Ports, limits: Partial<FillLimits> = {}) {
+    this.ports = ports;
+    this.#limits = { ...DEFAULT_FILL_LIMITS, ...limits };
+    this.#uncollapsed = new RecentKeys(this.#limits.remembered, this.#limits.uncollapsedMs);
+    this.#unrefreshed = new RecentKeys(this.#limits.remembered, this.#limits.refreshHoldMs);
+  }
+
+  /** The step `collapse`, for a GET of the whole that the cache could not answer. */
+  enter(x: Exchange, engine: Engine): Outcome<'collapse'> {
+    const { requestClass } = x;
+    if (requestClass?.kind !== 'lookup') return 'choose';
+    const { clock } = this.ports;
+    if (this.#uncollapsed.size > 0 && this.#uncollapsed.has(x.key, clock.monotonic())) return 'choose';
+    const newest = this.#fills.get(x.key);
+    const { directives } = requestClass;
+    if (newest === undefined) {
+      if (!directives.noStore) this.#begin(x, undefined, false);
+      return 'choose';
+    }
+    if (!mayWait(directives)) return 'choose';
+    const fill = this.#suitable(newest, x);
+    if (fill === undefined) {
+      if (!directives.noStore && count(newest) < this.#limits.perKey) this.#begin(x, newest, false);
+      return 'choose';
+    }
+    x.share ??= { fill: undefined, rounds: 0, until: clock.monotonic() + this.#limits.waitMs };
+    if (x.share.rounds >= this.#limits.rounds) return 'choose';
+    if (this.waiting >= this.#limits.waiters) {
+      this.#refused += 1;
+      return 'choose';
+    }
+    return fill.join(x, engine);
+  }
+
+  /** Refreshes `entry`, which a request has found and is answered with, unless that is under way. */
+  refreshBehind(x: Exchange, engine: Engine, entry: CacheEntry): void {
+    const { requestClass } = x;
+    const { clock } = this.ports;
+    if (requestClass?.kind !== 'lookup' || requestClass.directives.noStore) return;
+    if (this.#unrefreshed.size > 0 && this.#unrefreshed.has(x.key, clock.monotonic())) return;
+    const newest = this.#fills.get(x.key);
+    for (let fill = newest; fill !== undefined; fill = fill.next) {
+      if (varyValues(entry.head.vary, fill.x.request.fields) === entry.head.variant) return;
+    }
+    if (newest !== undefined && count(newest) >= this.#limits.perKey) return;
+    this.#refreshes += 1;
+    const behind = new Exchange(new Unattended({ ...x.request, method: 'GET' }), clock.monotonic());
+    behind.serving = x.serving;
+    behind.admitted = x.admitted;
+    behind.site = x.site;
+    behind.route = x.route;
+    behind.requestClass = PLAIN_LOOKUP;
+    behind.target = x.target;
+    behind.key = x.key;
+    behind.outcome = 'miss';
+    behind.forward = 'expired';
+    behind.stale = entry;
+    // No client is answered, so there is nothing to enter in the ledger.
+    behind.finished = true;
+    this.#begin(behind, newest, true);
+    engine.resume(behind, 'collapse', 'choose');
+  }
+
+  /** A hit on `entry`, which expires in `ttlMs`, soon. */
+  refreshEarly(x: Exchange, engine: Engine, entry: CacheEntry, ttlMs: number): void {
+    if (refreshesEarly(entry.head, ttlMs, this.ports.random.next())) this.refreshBehind(x, engine, entry);
+  }
+
+  /** RFC 9111 section 4.4: what is stored under `key`, and what was requested for it before now, is not to be used any more. */
+  invalidate(key: string): void {
+    // First noted: what is stored between the two goes with the rest.
+    this.#invalidated.note(key, this.moment);
+    this.moment += 1;
+    this.ports.cache.remove(key);
+  }
+
+  /** Whether an unsafe request has made invalid what `x` brings, since that was asked for. */
+  isInvalid({ key, moment }: Exchange): boolean {
+    return moment < this.moment && this.#invalidated.bars(key, moment);
+  }
+
+  /** Stores what was gathered for `x`, unless an unsafe request came in between. */
+  commit(x: Exchange, writer: StoreWriter): CacheEntry | undefined {
+    if (this.isInvalid(x)) {
+      writer.abort();
+      return undefined;
+    }
+    return writer.commit();
+  }
+
+  /** An answer to `key` is being stored: others may wait for the next. */
+  onStorable(key: string): void {
+    if (this.#uncollapsed.size > 0) this.#uncollapsed.forget(key);
+  }
+
+  onUseless(key: string): void {
+    this.#useless += 1;
+    this.#uncollapsed.note(key, this.ports.clock.monotonic());
+  }
+
+  /** `status`: of an answer that is not stored; undefined: there is none. */
+  onRefreshInVain({ key, entry, stale }: Exchange, status: number | undefined): void {
+    this.#unrefreshed.note(key, this.ports.clock.monotonic());
+    if (entry !== undefined || stale === undefined || status === undefined) return;
+    if (supersedes(status)) this.ports.cache.removeEntry(stale);
+  }
+
+  /** May be called more than once. */
+  remove(fill: Fill): void {
+    const { key } = fill.x;
+    const newest = this.#fills.get(key);
+    if (newest === fill) {
+      if (fill.next === undefined) this.#fills.delete(key);
+      else this.#fills.set(key, fill.next);
+      return;
+    }
+    for (let at = newest; at !== undefined; at = at.next) if (at.next === fill) at.next = fill.next;
+  }
+
+  stats(): FillStats {
+    let fills = 0;
+    for (const newest of this.#fills.values()) fills += count(newest);
+    return {
+      fills,
+      waiting: this.waiting,
+      refused: this.#refused,
+      useless: this.#useless,
+      refreshes: this.#refreshes,
+    };
+  }
+
+  #begin(x: Exchange, newest: Fill | undefined, isRefresh: boolean): void {
+    const fill = new Fill(x, this, isRefresh);
+    fill.next = newest;
+    x.fill = fill;
+    this.#fills.set(x.key, fill);
+  }
+
+  /** The fill whose answer `x` can expect to get as its own. */
+  #suitable(newest: Fill, x: Exchange): Fill | undefined {
+    const { fields } = x.request;
+    const vary = this.#vary(newest, x);
+    for (let fill: Fill | undefined = newest; fill !== undefined; fill = fill.next) {
+      const { head } = fill;
+      const alike =
+        head === undefined
+          ? looksAlike(vary, fill.x.request.fields, fields)
+          : varyValues(head.vary, fields) === head.variant;
+      if (alike && !fill.isOutdated) return fill;
+    }
+    return undefined;
+  }
+
+  /** What answers to the key of `x` vary by, as far as is known. */
+  #vary(newest: Fill, x: Exchange): readonly string[] {
+    for (let fill: Fill | undefined = newest; fill !== undefined; fill = fill.next) {
+      if (fill.vary !== undefined) return fill.vary;
+    }
+    if (x.stale !== undefined) return x.stale.head.vary;
+    const stored = x.forward === 'vary-miss' ? this.ports.cache.find(x.key) : [];
+    return (stored.at(-1) ?? x.found?.at(-1))?.head.vary ?? NO_NAMES;
+  }
+}
+
+function count(newest: Fill): number {
+  let fills = 0;
+  for (let fill: Fill | undefined = newest; fill !== undefined; fill = fill.next) fills += 1;
+  return fills;
+}

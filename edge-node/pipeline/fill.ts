@@ -1,0 +1,274 @@
+// One fill: an exchange that fetches what is to be stored, and those that wait for it instead of asking as well. It outlives the
+// client that caused it for as long as others wait. What it may do for whom is decided in decide/cache/fills.ts.
+
+import type { CacheEntry, StoredHead } from '../decide/cache/entry.ts';
+import { afterFailure, isShareable, isStreamed, type Offer, receive } from '../decide/cache/fills.ts';
+import { purgeName } from '../decide/cache/key.ts';
+import type { Preparation } from '../decide/cache/prepared.ts';
+import { OF_THE_REQUEST } from '../decide/cache/refresh.ts';
+import { type Failure, failure } from '../decide/errors.ts';
+import { isPurged } from '../decide/purged.ts';
+import type { OriginFailure } from '../decide/retry.ts';
+import type { Ports } from '../ports.ts';
+import { askedName, type Exchange, finish, required, useEntry } from './exchange.ts';
+import type { FillTable } from './fill-table.ts';
+import type { Engine } from './run.ts';
+import type { TeeWatcher } from './tee.ts';
+import { Unattended } from './unattended.ts';
+
+/** What an exchange has to do with fills that are not its own. */
+export interface Share {
+  /** It was answered by this one. */
+  fill: Fill | undefined;
+  /** How many it has waited for. */
+  rounds: number;
+  /** Monotonic milliseconds. */
+  readonly until: number;
+}
+
+interface Waiter {
+  readonly x: Exchange;
+  readonly engine: Engine;
+  readonly timer: ReturnType<Ports['clock']['after']>;
+}
+
+export class Fill implements TeeWatcher {
+  readonly x: Exchange;
+  readonly #table: FillTable;
+  /** No client has caused it. */
+  readonly #isRefresh: boolean;
+  /** In the order in which they came. */
+  #waiters: Set<Waiter> | undefined;
+  /** Of its answer, from when that is being stored. */
+  head: StoredHead | undefined = undefined;
+  /** What is made ready for those who are answered from it in the same second. */
+  prepared: Preparation | undefined = undefined;
+  #isStreamed = false;
+  #settled = false;
+  /** Another for the same key. */
+  next: Fill | undefined = undefined;
+
+  constructor(x: Exchange, table: FillTable, isRefresh: boolean) {
+    this.x = x;
+    this.#table = table;
+    this.#isRefresh = isRefresh;
+  }
+
+  /** Whether its end matters to anyone but its own client. */
+  get awaited(): boolean {
+    return this.#isRefresh || (this.#waiters?.size ?? 0) > 0;
+  }
+
+  /** Field names that its answer varies by, as far as is known. */
+  get vary(): readonly string[] | undefined {
+    return this.head?.vary ?? this.x.stale?.head.vary;
+  }
+
+  /** Status of its answer, for Cache-Status. */
+  get status(): number | undefined {
+    return this.x.answer?.status;
+  }
+
+  /** Body bytes that are announced. */
+  get length(): number | undefined {
+    return this.x.answerLength;
+  }
+
+  /** Whether a purge or an unsafe request makes what it brings useless to a request that comes now. */
+  get isOutdated(): boolean {
+    const { barrier } = this.#table.ports;
+    const { head } = this;
+    if (this.#table.isInvalid(this.x)) return true;
+    const { host, purgeTarget } = this.#names();
+    if (head === undefined) return barrier.covers(this.x.barrier, host, purgeTarget);
+    return isPurged(barrier, { host, purgeTarget, head }, askedName(this.x));
+  }
+
+  /** `x` waits for it, or is answered by it at once. */
+  join(x: Exchange, engine: Engine): 'wait' | 'respond' | 'choose' {
+    const share = required(x.share, 'share');
+    if (this.#isStreamed) return this.#take(x) === 'take' ? 'respond' : 'choose';
+    share.rounds += 1;
+    const { clock } = this.#table.ports;
+    const timer = clock.after(Math.max(0, share.until - clock.monotonic()), () => this.#onLate(waiter));
+    const waiter: Waiter = { x, engine, timer };
+    this.#waiters ??= new Set();
+    this.#waiters.add(waiter);
+    this.#table.waiting += 1;
+    x.client.onGone = () => {
+      this.#release(waiter);
+      finish(x, this.#table.ports, 'client-gone', 0);
+      this.#stopIfUnwanted();
+    };
+    return 'wait';
+  }
+
+  /** The exchange has answered its own client, or would have. What becomes of those who wait. */
+  settle(): void {
+    const { x } = this;
+    if (this.#settled) return;
+    this.#settled = true;
+    if (x.entry === undefined && x.failure === undefined && x.stored && x.freshHead !== undefined) {
+      this.#onStoring(x.freshHead);
+      return;
+    }
+    this.#table.remove(this);
+    if (this.#isRefresh && !(x.stored && x.failure === undefined)) this.#table.onRefreshInVain(x, x.answer?.status);
+    // Of a 304 there is no more to come, and its connection is still good.
+    if (x.client instanceof Unattended && x.entry === undefined) x.tee?.abort();
+    if (x.failure !== undefined) this.#fail(x.failure);
+    else if (x.entry !== undefined && x.outcome === 'revalidated' && x.stored) {
+      this.#offer(x.entry, x.freshHead ?? x.entry.head);
+    } else if (x.outcome === 'stale') this.#fail(undefined);
+    else this.#onNotStored();
+  }
+
+  onStored(entry: CacheEntry): void {
+    this.#table.remove(this);
+    this.#offer(entry, entry.head);
+  }
+
+  onLost(cause: OriginFailure | undefined): void {
+    this.#table.remove(this);
+    if (this.#isRefresh) this.#table.onRefreshInVain(this.x, undefined);
+    if (cause !== undefined) this.#fail(failure(cause.code, cause.detail));
+    else if (this.#table.isInvalid(this.x)) this.#each((waiter) => this.#again(waiter));
+    else this.#onUseless();
+  }
+
+  /** The client of its exchange has left. */
+  onClientGone(): void {
+    this.x.client = new Unattended(this.x.request);
+    if (!this.#settled && !this.awaited) this.#table.remove(this);
+  }
+
+  #onStoring(head: StoredHead): void {
+    const { x } = this;
+    const tee = required(x.tee, 'tee');
+    const streamed = isStreamed(x.answerLength);
+    if (!isShareable(head, this.#table.ports.clock.now()) || (streamed && !tee.canBeFollowed)) {
+      this.#table.remove(this);
+      this.#onUseless();
+      return;
+    }
+    this.head = head;
+    this.#isStreamed = streamed;
+    tee.watch(this);
+    if (this.#waiters === undefined) return;
+    // Those whom it will not suit need not wait for its end.
+    if (streamed) this.#offer(undefined, head);
+    else this.#each((waiter) => this.#sendOn(waiter, this.#receive(waiter.x, head).kind));
+  }
+
+  #onNotStored(): void {
+    const reason = this.x.forwardDetail;
+    // What another's request forbids to store may be stored for the next.
+    const ofTheRequest = (OF_THE_REQUEST as ReadonlySet<string | undefined>).has(reason);
+    if (ofTheRequest) this.#each((waiter) => this.#again(waiter));
+    else this.#onUseless();
+  }
+
+  /** To wait for it was in vain, and would be again. */
+  #onUseless(): void {
+    if ((this.#waiters?.size ?? 0) > 0) this.#table.onUseless(this.x.key);
+    this.#each((waiter) => this.#resume(waiter, 'choose'));
+  }
+
+  #fail(cause: Failure | undefined): void {
+    this.#each((waiter) => {
+      const { x } = waiter;
+      const { stale, share } = x;
+      const barred = stale === undefined || isPurged(this.#table.ports.barrier, stale, askedName(x));
+      if (!barred && (x.staleAllowed || x.staleOnError) && useEntry(x, stale)) {
+        x.outcome = 'stale';
+        this.#resume(waiter, 'respond');
+      } else if (afterFailure(share?.rounds ?? 0) === 'again') this.#again(waiter);
+      else if (cause !== undefined) {
+        x.failure = cause;
+        this.#resume(waiter, 'refuse');
+      } else this.#resume(waiter, 'choose');
+    });
+  }
+
+  /** `entry` undefined: the body is still coming. */
+  #offer(entry: CacheEntry | undefined, head: StoredHead): void {
+    this.head = head;
+    this.#each((waiter) => {
+      const kind = this.#take(waiter.x, entry);
+      if (kind === 'take') this.#resume(waiter, 'respond');
+      else this.#sendOn(waiter, kind);
+    });
+  }
+
+  /** `x` is to be answered by it, if that suits it. */
+  #take(x: Exchange, entry?: CacheEntry): 'take' | 'again' | 'alone' {
+    const reception = this.#receive(x, required(this.head, 'head'));
+    if (reception.kind !== 'take') return reception.kind;
+    if (entry !== undefined && !useEntry(x, entry)) return 'again';
+    required(x.share, 'share').fill = this;
+    x.freshHead = this.head;
+    x.ageMs = reception.ageMs;
+    x.outcome = 'collapsed';
+    return 'take';
+  }
+
+  #receive(x: Exchange, head: StoredHead): ReturnType<typeof receive> | { readonly kind: 'again' } {
+    const { ports } = this.#table;
+    const { requestClass } = x;
+    if (requestClass?.kind !== 'lookup') throw new Error('a request that bypasses the cache waits for it');
+    if (this.#table.isInvalid(this.x)) return { kind: 'again' };
+    const request = { fields: x.request.fields, directives: requestClass.directives, asked: askedName(x) };
+    return receive({ head, ...this.#names() }, request, ports.barrier, ports.clock.now());
+  }
+
+  #sendOn(waiter: Waiter, kind: 'take' | 'again' | 'alone'): void {
+    if (kind === 'again') this.#again(waiter);
+    else if (kind === 'alone') this.#resume(waiter, 'choose');
+  }
+
+  /** As if it had just come, but for how long it has waited. */
+  #again(waiter: Waiter): void {
+    const { x } = waiter;
+    x.found = undefined;
+    x.stale = undefined;
+    x.staleAllowed = false;
+    x.staleOnError = false;
+    this.#resume(waiter, 'lookUp');
+  }
+
+  #resume(waiter: Waiter, next: 'lookUp' | 'respond' | 'choose' | 'refuse'): void {
+    if (!this.#release(waiter)) return;
+    waiter.engine.resume(waiter.x, 'collapse', next);
+  }
+
+  #release(waiter: Waiter): boolean {
+    if (this.#waiters?.delete(waiter) !== true) return false;
+    this.#table.waiting -= 1;
+    waiter.timer.cancel();
+    waiter.x.client.onGone = undefined;
+    return true;
+  }
+
+  /** Those who are there now: what one of them does may bring others. */
+  #each(run: (waiter: Waiter) => void): void {
+    if (this.#waiters !== undefined) for (const waiter of [...this.#waiters]) run(waiter);
+  }
+
+  #onLate(waiter: Waiter): void {
+    this.#table.onUseless(this.x.key);
+    this.#resume(waiter, 'choose');
+    this.#stopIfUnwanted();
+  }
+
+  #stopIfUnwanted(): void {
+    const { x } = this;
+    if (this.awaited || !(x.client instanceof Unattended)) return;
+    if (!this.#settled) this.#table.remove(this);
+    x.tee?.stopIfUnwanted();
+  }
+
+  #names(): Omit<Offer, 'head'> {
+    const { host } = required(this.x.admitted, 'admission');
+    return { host, purgeTarget: purgeName(host, this.x.target) };
+  }
+}
