@@ -14,8 +14,10 @@ import type { Tee } from '../tee.ts';
 import { reasonOf, respondFromCache } from './stored.ts';
 
 export const respond: StepFunction<'respond'> = (x, { ports }) => {
-  if (x.entry) respondFromCache(x, ports, x.entry);
-  else respondFromOrigin(x, ports, required(x.answer, 'answer'), required(x.tee, 'tee'));
+  if (x.entry) {
+    if (x.entry.head.slices !== undefined && x.openBody === undefined) return 'slice';
+    respondFromCache(x, ports, x.entry);
+  } else respondFromOrigin(x, ports, required(x.answer, 'answer'), required(x.tee, 'tee'));
   return 'done';
 };
 
@@ -107,6 +109,7 @@ function forwardDetail(x: Exchange): CacheDetail | undefined {
   switch (x.forward) {
     case 'uri-miss':
     case 'vary-miss':
+    case 'partial':
     case 'expired':
     case 'method':
       return undefined;

@@ -6,6 +6,7 @@ import { cacheKey, purgeName } from '../../decide/cache/key.ts';
 import { keyTarget } from '../../decide/cache/policy.ts';
 import { refreshHead, updateByHead } from '../../decide/cache/refresh.ts';
 import { classifyRequest, type RequestClass } from '../../decide/cache/request.ts';
+import { bodyLength } from '../../decide/cache/slices.ts';
 import { decideStore, type StoreDecision } from '../../decide/cache/storable.ts';
 import { hasConditions } from '../../decide/cache/validation.ts';
 import { selectVariant } from '../../decide/cache/vary.ts';
@@ -16,6 +17,7 @@ import type { Ports } from '../../ports.ts';
 import { askedName, type Exchange, finish, type OriginAnswer, required, useEntry } from '../exchange.ts';
 import type { RequestMemo } from '../request-memo.ts';
 import type { Engine, StepFunction } from '../run.ts';
+import { beginSlices } from '../slices/whole.ts';
 
 export const lookUp: StepFunction<'lookUp'> = (x, engine) => {
   const { ports } = engine;
@@ -141,19 +143,7 @@ export const store: StepFunction<'store'> = (x, { ports }) => {
   }
   invalidate(x, ports, answer);
   if (x.request.method === 'HEAD' && x.stale) freshenByHead(x, ports, answer, x.stale);
-  let decision = decideStore({
-    method: x.request.method,
-    requestFields: x.request.fields,
-    status: answer.status,
-    responseFields: answer.fields,
-    policy: required(x.route, 'route').cache,
-    target: required(x.admitted, 'admission').target,
-    requestedAt: answer.requestedAt,
-    receivedAt: answer.receivedAt,
-  });
-  if (decision.kind === 'store' && variesBeyondKey(decision.vary, x.request.fields)) {
-    decision = { kind: 'skip', reason: 'vary-star' };
-  }
+  const decision = decideAnswer(x, answer);
   x.answerLength = framing.kind === 'length' ? framing.length : undefined;
   if (decision.kind === 'store') {
     x.freshHead = headOf(x, answer, decision);
@@ -165,6 +155,22 @@ export const store: StepFunction<'store'> = (x, { ports }) => {
   }
   return 'respond';
 };
+
+/** Whether the answer may be stored, and for how long. */
+export function decideAnswer(x: Exchange, answer: OriginAnswer): StoreDecision {
+  const decision = decideStore({
+    method: x.request.method,
+    requestFields: x.request.fields,
+    status: answer.status,
+    responseFields: answer.fields,
+    policy: required(x.route, 'route').cache,
+    target: required(x.admitted, 'admission').target,
+    requestedAt: answer.requestedAt,
+    receivedAt: answer.receivedAt,
+  });
+  const unkeyed = decision.kind === 'store' && variesBeyondKey(decision.vary, x.request.fields);
+  return unkeyed ? { kind: 'skip', reason: 'vary-star' } : decision;
+}
 
 /** RFC 9111 section 4.4. */
 function invalidate(x: Exchange, ports: Ports, answer: OriginAnswer): void {
@@ -184,7 +190,7 @@ function freshenByHead(x: Exchange, ports: Ports, answer: OriginAnswer, stale: C
     entry: stale.head,
     status,
     fields,
-    bodyLength: stale.source?.length ?? stale.body.length,
+    bodyLength: bodyLength(stale),
     requestFields,
     policy: required(x.route, 'route').cache,
     requestedAt,
@@ -196,7 +202,8 @@ function freshenByHead(x: Exchange, ports: Ports, answer: OriginAnswer, stale: C
   else if (decision.kind !== 'keep') ports.cache.removeEntry(stale);
 }
 
-function headOf(x: Exchange, answer: OriginAnswer, decision: StoreDecision): StoredHead {
+/** What of the answer is stored, or, where it may not be, by what the client's conditions are judged. */
+export function headOf(x: Exchange, answer: OriginAnswer, decision: StoreDecision): StoredHead {
   const { status, fields, requestedAt, receivedAt } = answer;
   const common = { status, fields, requestFields: x.request.fields, requestedAt, receivedAt, barrier: x.barrier };
   return decision.kind === 'store'
@@ -206,7 +213,8 @@ function headOf(x: Exchange, answer: OriginAnswer, decision: StoreDecision): Sto
 
 function openWriter(x: Exchange, ports: Ports, head: StoredHead, length: number | undefined): void {
   const { host } = required(x.admitted, 'admission');
-  const writer = ports.cache.begin({ key: x.key, host, purgeTarget: purgeName(host, x.target), head }, length);
+  const named = { key: x.key, host, purgeTarget: purgeName(host, x.target) };
+  const writer = ports.cache.begin({ ...named, head }, length) ?? beginSlices(x, ports, { ...named, head }, length);
   if (!writer) {
     x.forwardDetail = 'too-large';
     return;

@@ -4,6 +4,7 @@ import { admit, route } from './admission.ts';
 import { refuse, respond } from './answer.ts';
 import { lookUp, refresh, store } from './cache.ts';
 import { choose, fetch } from './origin.ts';
+import { slice } from './slice.ts';
 import { tunnel } from './tunnel.ts';
 
-export const STEPS: Steps = { admit, route, lookUp, choose, fetch, refresh, store, respond, tunnel, refuse };
+export const STEPS: Steps = { admit, route, lookUp, choose, fetch, refresh, slice, store, respond, tunnel, refuse };
