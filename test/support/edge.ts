@@ -21,6 +21,7 @@ import type { ExchangeEnd, Ports } from '../../edge-node/ports.ts';
 import { systemClock } from '../../infra/runtime/clock.ts';
 import { silentLog } from '../../infra/runtime/log.ts';
 import { seededRandom } from '../../infra/runtime/random.ts';
+import type { OriginTimeouts } from '../../proto/gen/meridian/v1/resources.ts';
 import { poolOf, snapshotOf } from './snapshots.ts';
 
 export interface Received {
@@ -75,8 +76,11 @@ export interface TestEdge {
 export async function startEdge(
   origins: Readonly<Record<string, string>>,
   limits: Partial<Http1Limits> = {},
+  timeouts: OriginTimeouts | undefined = undefined,
 ): Promise<TestEdge> {
-  const snapshot = compileSnapshot({ ...snapshotOf(1), pools: [poolOf(origins)] }, 'edge-1');
+  const pool = poolOf(origins);
+  const pools = [{ ...pool, timeouts: timeouts ?? pool.timeouts }];
+  const snapshot = compileSnapshot({ ...snapshotOf(1), pools }, 'edge-1');
   const lookup = guardedLookup();
   const client = new OriginClient({
     clock: systemClock,

@@ -10,17 +10,19 @@ export interface RangeObject {
   readonly fields?: FieldList;
 }
 
-/** What it says to a request with these fields: RFC 9110 sections 13.2.2 and 14.2, for one range. */
+/** What it says to a request with these fields: RFC 9110 sections 13.2.2 and 14.2; of several ranges all. */
 export function rangeAnswer(
   object: RangeObject,
   request: FieldList,
+  method = 'GET',
 ): { readonly status: number; readonly fields: string[]; readonly body: string } {
   const { body, etag, fields = ['cache-control', 'max-age=60'] } = object;
   const common = [...fields, 'accept-ranges', 'bytes', ...(etag === undefined ? [] : ['etag', etag])];
   if (etag !== undefined && field(request, 'if-none-match') === etag) return { status: 304, fields: common, body: '' };
-  const range = field(request, 'range');
-  if (range === undefined) return { status: 200, fields: [...common, 'content-length', String(body.length)], body };
-  const [, first = '', last = ''] = /^bytes=(\d*)-(\d*)$/.exec(range) ?? [];
+  const ifRange = field(request, 'if-range') ?? etag;
+  const one = method === 'GET' && ifRange === etag ? field(request, 'range')?.match(/^bytes=(\d*)-(\d*)$/) : undefined;
+  if (!one) return { status: 200, fields: [...common, 'content-length', String(body.length)], body };
+  const [, first = '', last = ''] = one;
   const from = first === '' ? Math.max(0, body.length - Number(last)) : Number(first);
   const to = first === '' || last === '' ? body.length : Math.min(body.length, Number(last) + 1);
   if (from >= body.length) return { status: 416, fields: ['content-range', `bytes */${body.length}`], body: '' };
@@ -30,7 +32,7 @@ export function rangeAnswer(
 
 /** Answers `call` whole. */
 export function serve(call: FakeCall, object: RangeObject): void {
-  const { status, fields, body } = rangeAnswer(object, call.request.fields);
+  const { status, fields, body } = rangeAnswer(object, call.request.fields, call.request.method);
   call.head(status, fields);
   if (body !== '') call.data(body);
   call.end();

@@ -21,11 +21,11 @@ export function withRange(asked: Asked | undefined, conditions: FieldList): Fiel
   return asked === undefined ? conditions : [...conditions, 'range', rangeValue(asked)];
 }
 
-/** What an origin answers that has not, or no longer, what an index says. */
-const OF_INDEX: ReadonlySet<number> = new Set([404, 410, 412, 416]);
+/** What an origin answers that has no longer what an index says. */
+const GONE: ReadonlySet<number> = new Set([404, 410, 412]);
 
 /** Whether an answer with `status` is for the step `slice` to judge. */
 export function isForSlices({ slicing }: Exchange, status: number): boolean {
   if (slicing.asked === undefined || slicing.asItIs) return false;
-  return status === 206 || status === 200 || (slicing.index !== undefined && OF_INDEX.has(status));
+  return status === 206 || status === 200 || status === 416 || (slicing.index !== undefined && GONE.has(status));
 }

@@ -104,8 +104,14 @@ export class SliceIndex {
 
   /** The origin has another version: no slice is to be used any more. */
   drop(): void {
-    if (this.#kept) this.#ports.cache.removeEntry(this.entry);
+    if (!this.#kept) return;
     this.#kept = false;
+    const { cache } = this.#ports;
+    cache.removeEntry(this.entry);
+    // If it came from disk, memory may have it by now.
+    for (const entry of cache.find(this.entry.key)) {
+      if (entry.head.slices?.generation === this.sliced.generation) cache.removeEntry(entry);
+    }
   }
 
   #isCurrent(): boolean {

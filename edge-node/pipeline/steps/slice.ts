@@ -17,7 +17,7 @@ import {
 import { withoutConsumed } from '../../decide/cache/tags.ts';
 import { selectVariant } from '../../decide/cache/vary.ts';
 import { failure } from '../../decide/errors.ts';
-import { withoutFields } from '../../decide/fields.ts';
+import { combinedField, withoutFields } from '../../decide/fields.ts';
 import { responseFraming } from '../../decide/forward.ts';
 import { isPurged } from '../../decide/purged.ts';
 import type { Ports } from '../../ports.ts';
@@ -44,7 +44,9 @@ export const slice: StepFunction<'slice'> = (x, engine) => {
     // What the index says is not so any more.
     index?.drop();
     if (answer.status === 404 || answer.status === 410) return 'store';
-    return askAgain(x, false);
+    if (index !== undefined) return askAgain(x, false);
+    // The first of several ranges cannot be met: another may.
+    return combinedField(x.request.fields, 'range')?.includes(',') ? askAgain(x, true) : 'store';
   }
   const reading = readAsked(answer.fields, required(asked, 'part that was asked for'));
   return reading.kind === 'unusable' ? askAgain(x, true) : takePart(x, engine.ports, answer, reading);
