@@ -91,6 +91,9 @@ export interface OriginHandler {
   onFailure(failure: OriginFailure): void;
 }
 
+/** To whom the body of an origin's answer goes. */
+export type BodyReceiver = Pick<OriginHandler, 'onData' | 'onEnd' | 'onFailure' | 'retains'>;
+
 export interface OriginCall {
   pause(): void;
   resume(): void;

@@ -34,6 +34,11 @@ export function checkCachePolicy(policy: CachePolicy, report: Report): void {
       report(['override_ttl_ms'], `the override of ${overrideTtlMs} ms is above the ceiling of ${maxTtlMs} ms`);
     }
   }
+  const { sliceBytes = 0 } = policy;
+  const slice = LIMITS.sliceBytes;
+  if (sliceBytes !== 0 && !(sliceBytes >= slice.min && sliceBytes <= slice.max)) {
+    report(['slice_bytes'], `expected 0 or ${slice.min}..${slice.max}, found ${sliceBytes}`);
+  }
   if (policy.key) checkKey(policy.key, (path, message) => report(['key', ...path], message));
   if (policy.bypass) checkBypass(policy.bypass, (path, message) => report(['bypass', ...path], message));
 }

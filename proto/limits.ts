@@ -39,6 +39,8 @@ export const LIMITS = {
   threshold: { min: 1, max: 100 },
   /** Freshness and stale windows. */
   ttlMs: { min: 0, max: 30 * 24 * 3_600_000 },
+  /** Of a slice of a large answer, bytes; 0 says that there are none. */
+  sliceBytes: { min: 65_536, max: 16_777_216 },
   /** Names of one kind in a cache key or a bypass rule, and characters of one. */
   cacheNames: 20,
   cacheNameLength: 128,

@@ -35,7 +35,7 @@ const snapshot: CompiledSnapshot = {
   version: { epoch: 1, revision: 1 },
   edge: { name: 'bench', location: LONDON, trustedProxies: [] },
   location: LONDON,
-  hosts: new Map([['www.example.com', { name: 'site', routes: routes.toReversed() }]]),
+  hosts: new Map([['www.example.com', { name: 'site', number: 1, tally: undefined, routes: routes.toReversed() }]]),
   wildcards: new Map(),
   pools: [pool],
 };

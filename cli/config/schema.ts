@@ -111,6 +111,13 @@ const cacheFields = {
   ),
   key: unset('key', cacheKey, 'What of a request is part of the cache key.'),
   bypass: unset('bypass', cacheBypass, 'Requests that bypass the cache.'),
+  sliceBytes: unset(
+    'sliceBytes',
+    integer({ min: 0, max: LIMITS.sliceBytes.max }),
+    `Size of the slices in which what a range is asked of, and what is too large to be kept whole, is fetched and kept; at ` +
+      `least ${LIMITS.sliceBytes.min}. \`0\`: a range that is not in the cache goes to the origin as it is. Without it: 1 MiB. See ` +
+      `[Large answers, and ranges](caching.md).`,
+  ),
 };
 const cache = message<CachePolicy>('Cache policy', "What is kept of a route's answers.", cacheFields);
 

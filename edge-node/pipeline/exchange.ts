@@ -6,17 +6,29 @@ import type { CacheDetail } from '../decide/cache/cache-status.ts';
 import type { CacheEntry, StoredHead } from '../decide/cache/entry.ts';
 import type { StaleReason } from '../decide/cache/freshness.ts';
 import { purgeName } from '../decide/cache/key.ts';
+import type { Part } from '../decide/cache/ranges.ts';
 import type { BypassReason, RequestClass } from '../decide/cache/request.ts';
+import type { Asked } from '../decide/cache/slices.ts';
 import { clientAddress } from '../decide/client-address.ts';
 import type { CompiledOrigin, CompiledRoute, CompiledSite } from '../decide/compile.ts';
 import type { Failure } from '../decide/errors.ts';
 import { combinedField, type FieldList } from '../decide/fields.ts';
-import type { CacheOutcome, ClientPort, ExchangeEnd, Ports, RequestBody, Serving, Settled } from '../ports.ts';
+import type {
+  BodyReceiver,
+  CacheOutcome,
+  ClientPort,
+  ExchangeEnd,
+  Ports,
+  RequestBody,
+  Serving,
+  Settled,
+} from '../ports.ts';
 import type { Fill, Share } from './fill.ts';
+import type { SliceIndex } from './slices/slice-index.ts';
 import type { Tee } from './tee.ts';
 
 /** Why the request goes to an origin. */
-export type Forward = 'uri-miss' | 'vary-miss' | 'purged' | StaleReason | BypassReason;
+export type Forward = 'uri-miss' | 'vary-miss' | 'purged' | 'partial' | StaleReason | BypassReason;
 
 /** An origin's answer, head only: the body flows through the tee. */
 export interface OriginAnswer {
@@ -28,6 +40,24 @@ export interface OriginAnswer {
   readonly requestedAt: number;
   readonly receivedAt: number;
 }
+
+/** What of a large answer an origin is asked for. */
+export interface Slicing {
+  /** In the request that is under way. */
+  readonly asked: Asked | undefined;
+  /** What is to be asked for of the index. */
+  readonly index: SliceIndex | undefined;
+  readonly missing: Part | undefined;
+  /** The request is to go as the client made it. */
+  readonly asItIs: boolean;
+}
+
+export const NOT_SLICED: Slicing = Object.freeze({
+  asked: undefined,
+  index: undefined,
+  missing: undefined,
+  asItIs: false,
+});
 
 const nobody = (): boolean => false;
 
@@ -90,6 +120,10 @@ export class Exchange implements Settled {
   barrier = 0;
   /** `FillTable.moment` as it stood then. */
   moment = 0;
+  // slice
+  slicing = NOT_SLICED;
+  /** Gets the body of the origin's answer, instead of the tee. */
+  taker: BodyReceiver | undefined = undefined;
   // store
   stored = false;
   /** The head made of the origin's answer. */

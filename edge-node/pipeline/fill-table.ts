@@ -11,8 +11,9 @@ import {
   supersedes,
 } from '../decide/cache/fills.ts';
 import { InvalidationLog } from '../decide/cache/invalidation.ts';
-import { PLAIN_LOOKUP } from '../decide/cache/request.ts';
+import { PLAIN_LOOKUP, RANGE_LOOKUP } from '../decide/cache/request.ts';
 import { varyValues } from '../decide/cache/vary.ts';
+import { withoutFields } from '../decide/fields.ts';
 import type { Ports } from '../ports.ts';
 import { Exchange } from './exchange.ts';
 import { Fill } from './fill.ts';
@@ -32,6 +33,7 @@ export interface FillStats {
 }
 
 const NO_NAMES: readonly string[] = Object.freeze([]);
+const RANGE: ReadonlySet<string> = new Set(['range', 'if-range']);
 
 export class FillTable {
   readonly ports: Ports;
@@ -95,12 +97,15 @@ export class FillTable {
     }
     if (newest !== undefined && count(newest) >= this.#limits.perKey) return;
     this.#refreshes += 1;
-    const behind = new Exchange(new Unattended({ ...x.request, method: 'GET' }), clock.monotonic());
+    // If it has changed, nobody may want all of what is kept in slices.
+    const sliced = entry.head.slices !== undefined;
+    const fields = sliced ? [...withoutFields(x.request.fields, RANGE), 'range', 'bytes=0-0'] : x.request.fields;
+    const behind = new Exchange(new Unattended({ ...x.request, method: 'GET', fields }), clock.monotonic());
     behind.serving = x.serving;
     behind.admitted = x.admitted;
     behind.site = x.site;
     behind.route = x.route;
-    behind.requestClass = PLAIN_LOOKUP;
+    behind.requestClass = sliced ? RANGE_LOOKUP : PLAIN_LOOKUP;
     behind.target = x.target;
     behind.key = x.key;
     behind.outcome = 'miss';
@@ -137,6 +142,16 @@ export class FillTable {
       return undefined;
     }
     return writer.commit();
+  }
+
+  /** `writer`, which stores nothing that an unsafe request has made invalid. */
+  guarded(x: Exchange, writer: StoreWriter): StoreWriter {
+    return {
+      write: (chunk) => writer.write(chunk),
+      gathered: () => writer.gathered(),
+      commit: () => this.commit(x, writer),
+      abort: () => writer.abort(),
+    };
   }
 
   /** An answer to `key` is being stored: others may wait for the next. */

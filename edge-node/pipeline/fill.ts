@@ -145,6 +145,13 @@ export class Fill implements TeeWatcher {
   #onStoring(head: StoredHead): void {
     const { x } = this;
     const tee = required(x.tee, 'tee');
+    if (tee.keepsParts) {
+      // Each takes what it wants of what is there, and asks for the rest.
+      this.#table.remove(this);
+      if (x.client instanceof Unattended) tee.abort();
+      this.#each((waiter) => this.#again(waiter));
+      return;
+    }
     const streamed = isStreamed(x.answerLength);
     if (!isShareable(head, this.#table.ports.clock.now()) || (streamed && !tee.canBeFollowed)) {
       this.#table.remove(this);

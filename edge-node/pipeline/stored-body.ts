@@ -1,29 +1,47 @@
-// A stored body on its way from the disk to the client, at the client's pace.
-import type { OpenBody } from '../decide/cache/body-source.ts';
-import type { Ports } from '../ports.ts';
+// A stored body on its way to the client, at the client's pace: from the disk, or from slices.
+import type { BodySink, OpenBody } from '../decide/cache/body-source.ts';
+import type { Part } from '../decide/cache/ranges.ts';
+import type { ExchangeEnd, Ports } from '../ports.ts';
 import { type Exchange, finish } from './exchange.ts';
 
-/** Sends bytes `from` ..< `to`; the client's answer has been begun with their number. What is damaged is broken off. */
-export function sendBody(x: Exchange, ports: Ports, body: OpenBody, from: number, to: number): void {
+/**
+ * Sends `pieces`, those of `body` and what stands between them; the client's answer has been begun with their length. What cannot be
+ * read to its end is broken off.
+ */
+export function sendBody(x: Exchange, ports: Ports, body: OpenBody, pieces: readonly (Part | Buffer)[]): void {
+  const { client } = x;
   let sent = 0;
-  x.client.onDrain = () => body.resume();
-  x.client.onGone = () => {
+  let next = 0;
+  const chunk = (bytes: Buffer): boolean => {
+    sent += bytes.length;
+    return client.write(bytes);
+  };
+  const over = (end: ExchangeEnd): void => finish(x, ports, end, sent);
+  const go = (): void => {
+    while (next < pieces.length) {
+      const piece = pieces[next];
+      next += 1;
+      if (Buffer.isBuffer(piece)) chunk(piece);
+      else if (piece !== undefined) {
+        body.start(sink, piece.from, piece.to);
+        return;
+      }
+    }
+    client.end();
+    over('complete');
+  };
+  const sink: BodySink = {
+    chunk,
+    end: go,
+    failed: (by) => {
+      client.abort();
+      over(by ?? 'edge-failed');
+    },
+  };
+  client.onDrain = () => body.resume();
+  client.onGone = () => {
     body.close();
-    finish(x, ports, 'client-gone', sent);
+    over('client-gone');
   };
-  const sink = {
-    chunk: (chunk: Buffer): boolean => {
-      sent += chunk.length;
-      return x.client.write(chunk);
-    },
-    end: (): void => {
-      x.client.end();
-      finish(x, ports, 'complete', sent);
-    },
-    failed: (): void => {
-      x.client.abort();
-      finish(x, ports, 'edge-failed', sent);
-    },
-  };
-  body.start(sink, from, to);
+  go();
 }

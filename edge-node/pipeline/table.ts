@@ -33,12 +33,17 @@ export const TABLE = {
   },
   fetch: {
     does: 'sends the request to the origin; the barrier is noted here',
-    next: ['refresh', 'store', 'choose', 'respond', 'tunnel', 'refuse'],
+    next: ['refresh', 'slice', 'store', 'choose', 'respond', 'tunnel', 'refuse'],
     waits: true,
   },
   refresh: {
     does: '304: merges into what is stored, or asks anew',
     next: ['respond', 'fetch'],
+  },
+  slice: {
+    does: 'a part of a large answer: its first slice from the cache, or what an origin has sent of it',
+    next: ['respond', 'choose', 'fetch', 'refresh', 'store', 'refuse'],
+    waits: true,
   },
   store: {
     does: 'decides whether the answer may be stored; opens the tee',
@@ -46,7 +51,7 @@ export const TABLE = {
   },
   respond: {
     does: 'sends the answer, from the cache or through the tee',
-    next: ['done'],
+    next: ['slice', 'done'],
   },
   tunnel: {
     does: 'passes on that the origin switches protocols',

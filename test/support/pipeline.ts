@@ -22,7 +22,7 @@ import type { Location } from '../../geo/location.ts';
 import type { Log } from '../../infra/runtime/log.ts';
 import { seededRandom } from '../../infra/runtime/random.ts';
 import type { PurgeTarget } from '../../proto/gen/meridian/v1/purge.ts';
-import type { Snapshot } from '../../proto/gen/meridian/v1/resources.ts';
+import type { CachePolicy, Snapshot } from '../../proto/gen/meridian/v1/resources.ts';
 import { FakeClock } from './fake-clock.ts';
 import { FakeCall, FakeClient, type RequestOptions } from './fake-ports.ts';
 import { poolOf, snapshotOf } from './snapshots.ts';
@@ -51,11 +51,11 @@ export const SYDNEY: Location = { latitude: -33.9, longitude: 151.2 };
 const PARIS: Location = { latitude: 48.9, longitude: 2.4 };
 
 /** Site `demo` on origins in London, Paris and Sydney; `/raw` is not cached, `/empty` has no origin. */
-export function demoSnapshot(revision = 1): Snapshot {
+export function demoSnapshot(revision = 1, policy: Partial<CachePolicy> = {}): Snapshot {
   const cities = poolOf({ london: 'http://london', paris: 'http://paris', sydney: 'http://sydney' });
   const places = [LONDON, PARIS, SYDNEY];
   const origins = cities.origins.map((origin, index) => ({ ...origin, location: places[index] }));
-  const cache = { enabled: true, defaultTtlMs: 0 };
+  const cache = { enabled: true, defaultTtlMs: 0, ...policy };
   const routes = [
     { pathPrefix: '/', pool: 'cities', cache },
     { pathPrefix: '/raw', pool: 'cities', cache: { ...cache, enabled: false } },
@@ -237,6 +237,7 @@ export class World {
       choose: watched('choose', steps.choose),
       fetch: watched('fetch', steps.fetch),
       refresh: watched('refresh', steps.refresh),
+      slice: watched('slice', steps.slice),
       store: watched('store', steps.store),
       respond: watched('respond', steps.respond),
       tunnel: watched('tunnel', steps.tunnel),
@@ -244,6 +245,9 @@ export class World {
     };
   }
 }
+
+/** Ranges that miss go to the origin as they are. */
+export const UNSLICED: WorldOptions = { snapshot: demoSnapshot(1, { sliceBytes: 0 }) };
 
 /** A test with a world of its own, which is verified when the test is over. */
 export function pipelineTest(name: string, run: (world: World) => void | Promise<void>, options?: WorldOptions): void {

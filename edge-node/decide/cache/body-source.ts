@@ -7,7 +7,7 @@ export interface BodySource {
 }
 
 export interface OpenBody {
-  /** Reads bytes `from` ..< `to`; once. */
+  /** Reads bytes `from` ..< `to`; once, unless it is of slices. */
   start(sink: BodySink, from: number, to: number): void;
   /** To be called when the sink can take more, after it said that it cannot. */
   resume(): void;
@@ -20,6 +20,6 @@ export interface BodySink {
   /** False: wait. The chunk is the receiver's to keep. */
   chunk(chunk: Buffer): boolean;
   end(): void;
-  /** It cannot be read to the end, or is damaged: what came so far was right. */
-  failed(): void;
+  /** It cannot be read to the end, or is damaged: what came so far was right. `by`: whose fault it is, if not this edge's. */
+  failed(by?: 'origin-failed'): void;
 }

@@ -17,6 +17,8 @@ export type CacheDetail =
   | SkipReason
   | 'purged'
   | 'too-large'
+  /** A part that could not be put together with others. */
+  | 'no-validator'
   | 'stale-served'
   | 'stale-while-revalidate'
   | 'stale-if-error'

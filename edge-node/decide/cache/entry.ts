@@ -7,6 +7,7 @@ import { correctedInitialAgeMs, neverStale, staleWindow } from './freshness.ts';
 import { formatHttpDate, parseHttpDate } from './http-date.ts';
 import type { LifetimeSource } from './lifetime.ts';
 import type { Preparation } from './prepared.ts';
+import type { Sliced } from './slices.ts';
 import { storedFields } from './stored-fields.ts';
 import { consumedFields, parseTags, withoutConsumed } from './tags.ts';
 import { effectiveControl } from './targeted.ts';
@@ -47,6 +48,8 @@ export interface StoredHead {
   readonly etag: string | undefined;
   readonly lastModified: string | undefined;
   readonly lastModifiedMs: number | undefined;
+  /** The body is kept in slices, each an entry of its own; that of this one is empty. */
+  readonly slices: Sliced | undefined;
 }
 
 export interface HeadInput {
@@ -64,6 +67,7 @@ export interface HeadInput {
   /** The route's, for a response that states none and does not forbid it; absent: none. */
   readonly staleWhileRevalidateMs?: number | undefined;
   readonly staleIfErrorMs?: number | undefined;
+  readonly slices?: Sliced | undefined;
 }
 
 /** The head to store; `lifetimeMs`, `lifetimeSource` and `vary` are those of `decideStore`. */
@@ -101,6 +105,7 @@ export function makeHead(input: HeadInput): StoredHead {
     etag: field(fields, 'etag'),
     lastModified,
     lastModifiedMs: parseHttpDate(lastModified, receivedAt),
+    slices: input.slices,
   };
 }
 
@@ -140,6 +145,8 @@ export type Described = Omit<CacheEntry, 'body' | 'prepared' | 'askedAt'>;
 
 /** Gathers a body on its way through. After `false`, `commit` or `abort` it does nothing more. */
 export interface StoreWriter {
+  /** What has come is kept whether the rest comes or not, in parts. */
+  readonly keepsParts?: true;
   /** Copies `chunk`. False: the body turned out too large, or too much is being gathered; what was gathered is dropped. */
   write(chunk: Buffer): boolean;
   /** All that came so far, which stays as it is whatever follows. Undefined: it is not in memory. */

@@ -43,6 +43,7 @@ export function explainCache(view: CacheView): CacheWords {
 }
 
 function stored(head: StoredHead, judgement: Judgement): CacheWords {
+  const kept = inSlices(head);
   const sum = `lifetime ${seconds(head.lifetimeMs)} (${SOURCE[head.lifetimeSource]}) - age ${seconds(judgement.ageMs)}`;
   const numbers = { ageS: judgement.ageMs / 1000, freshnessLifetimeS: head.lifetimeMs / 1000 };
   if (judgement.kind === 'fresh') {
@@ -50,12 +51,19 @@ function stored(head: StoredHead, judgement: Judgement): CacheWords {
       judgement.ttlMs > 0
         ? `fresh for ${seconds(judgement.ttlMs)} more: ${sum}`
         : `stale for ${seconds(-judgement.ttlMs)}, which max-stale of the request allows: ${sum}`;
-    return { state: judgement.ttlMs > 0 ? 'fresh' : 'stale', reason, ...numbers };
+    return { state: judgement.ttlMs > 0 ? 'fresh' : 'stale', reason: reason + kept, ...numbers };
   }
   const fallback = judgement.mayServeStale
     ? 'would be served all the same if no origin answered'
     : 'not served even if no origin answered';
-  return { state: 'stale', reason: `${judgement.reason}: ${STALE[judgement.reason]}: ${sum}; ${fallback}`, ...numbers };
+  const words = `${judgement.reason}: ${STALE[judgement.reason]}: ${sum}; ${fallback}${kept}`;
+  return { state: 'stale', reason: words, ...numbers };
+}
+
+function inSlices({ slices }: StoredHead): string {
+  if (slices === undefined) return '';
+  const { bytes, length } = slices;
+  return `; kept in slices: ${length} bytes in ${Math.ceil(length / bytes)} of ${bytes}, of which some may be missing`;
 }
 
 /** Why an answer was not stored: it may not be, or it is larger than the store takes. */

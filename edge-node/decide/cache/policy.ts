@@ -2,6 +2,7 @@
 // request is part of the key, and which bounds freshness has.
 import type { CachePolicy } from '../../../proto/gen/meridian/v1/resources.ts';
 import type { FieldList } from '../fields.ts';
+import { DEFAULT_SLICE_BYTES } from './slices.ts';
 
 /** Durations are milliseconds; those that are absent change nothing. */
 export interface CacheRules {
@@ -18,6 +19,8 @@ export interface CacheRules {
   /** RFC 5861 windows for answers that state none. */
   readonly staleWhileRevalidateMs?: number | undefined;
   readonly staleIfErrorMs?: number | undefined;
+  /** Size of the slices of large answers; 0 or absent: there are none. */
+  readonly sliceBytes?: number | undefined;
   readonly key?: KeyRules | undefined;
   readonly bypass?: BypassRules | undefined;
 }
@@ -42,8 +45,8 @@ export interface BypassRules {
 export const COOKIE_PREFIX = 'cookie;';
 
 export function compileCachePolicy(policy: CachePolicy): CacheRules {
-  const { key, bypass, ...rest } = policy;
-  return { ...rest, key: key && compileKey(key), bypass: bypass && compileBypass(bypass) };
+  const { key, bypass, sliceBytes = DEFAULT_SLICE_BYTES, ...rest } = policy;
+  return { ...rest, sliceBytes, key: key && compileKey(key), bypass: bypass && compileBypass(bypass) };
 }
 
 function compileKey(key: NonNullable<CachePolicy['key']>): KeyRules {

@@ -8,11 +8,12 @@
 // name:   its place in NAMES, or 0xff and a string.
 // value:  1, which no string begins with, and its place in VALUES; or a string.
 // record: key, variant, barrier, host and purge target (see `names`), status, source, directives, times, windows, tags, Vary,
-// fields, consumed fields.
+// fields, consumed fields, slices.
 import { type FieldList, field } from '../fields.ts';
 import type { CacheControl } from './cache-control.ts';
 import { makeHead, type Storable, type StoredHead } from './entry.ts';
 import { LIFETIME_SOURCES } from './lifetime.ts';
+import type { Sliced } from './slices.ts';
 
 /** Raised when records change in a way that {@link recordForm} does not show. */
 const FORM = 3;
@@ -102,7 +103,12 @@ export function encodeRecord(entry: Omit<Storable, 'body'>): string {
   text += number(head.staleWhileRevalidateMs) + number(head.staleIfErrorMs);
   text += count(head.tags.length);
   for (const tag of head.tags) text += string(tag);
-  return text + nameList(head.vary) + fieldList(head.fields) + fieldList(head.consumed);
+  return text + nameList(head.vary) + fieldList(head.fields) + fieldList(head.consumed) + sliced(head.slices);
+}
+
+function sliced(slices: Sliced | undefined): string {
+  if (slices === undefined) return count(0);
+  return count(slices.bytes) + count(slices.length) + string(slices.generation);
 }
 
 function nameList(names: readonly string[]): string {
@@ -246,10 +252,11 @@ export class RecordReader {
     for (let i = 0; i < tags.length; i += 1) tags[i] = this.#string();
     const vary = this.#names();
     const fields = this.#fields();
+    const consumed = this.#fields();
     return {
       status,
       fields,
-      consumed: this.#fields(),
+      consumed,
       tags,
       requestedAt,
       receivedAt,
@@ -267,7 +274,13 @@ export class RecordReader {
       etag: field(fields, 'etag'),
       lastModified: field(fields, 'last-modified'),
       lastModifiedMs,
+      slices: this.#slices(),
     };
+  }
+
+  #slices(): Sliced | undefined {
+    const bytes = this.#count();
+    return bytes === 0 ? undefined : { bytes, length: this.#count(), generation: this.#string() };
   }
 
   #count(): number {

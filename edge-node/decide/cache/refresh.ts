@@ -85,7 +85,8 @@ function update(question: RefreshQuestion): Exclude<RefreshDecision, { kind: 'mi
     requestedAt,
     receivedAt,
   });
-  const common = { status, fields, requestFields, requestedAt, receivedAt, barrier };
+  const { slices } = entry;
+  const common = { status, fields, requestFields, requestedAt, receivedAt, barrier, slices };
   if (decision.kind === 'store') return { kind: 'refresh', head: makeHead({ ...common, ...decision }) };
   const head = makeHead({ ...common, lifetimeMs: 0, lifetimeSource: 'none', vary: entry.vary });
   return { kind: 'answer-only', reason: decision.reason, head, remove: !OF_THE_REQUEST.has(decision.reason) };

@@ -26,7 +26,8 @@ export type RequestClass =
 
 /** Of a request that says nothing to caches. */
 export const PLAIN_LOOKUP = lookup(false);
-const RANGE = lookup(true);
+/** ... and for a part. */
+export const RANGE_LOOKUP = lookup(true);
 const BYPASS = Object.freeze({
   policy: bypass('policy'),
   method: bypass('method'),
@@ -86,7 +87,7 @@ export function classifyRequest(
   if (bar !== undefined) return BYPASS[bar];
   if (precondition) return BYPASS.precondition;
   if (policy.bypass !== undefined && isBypassed(policy.bypass, fields, target)) return BYPASS['bypass-rule'];
-  if (!special && !conditional) return range ? RANGE : PLAIN_LOOKUP;
+  if (!special && !conditional) return range ? RANGE_LOOKUP : PLAIN_LOOKUP;
   return {
     kind: 'lookup',
     directives: special ? requestDirectives(fields) : NO_DIRECTIVES,

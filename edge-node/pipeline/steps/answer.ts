@@ -18,7 +18,11 @@ export const respond: StepFunction<'respond'> = (x, { ports }) => {
   if (x.entry) {
     // Nobody takes it, so it need not be read.
     if (x.fill !== undefined && x.client instanceof Unattended) x.openBody?.close();
-    else respondFromCache(x, ports, x.entry);
+    else if (x.entry.head.slices !== undefined && x.openBody === undefined) {
+      // What is known of all slices is known; what of them is there is for each to see.
+      x.fill?.settle();
+      return 'slice';
+    } else respondFromCache(x, ports, x.entry);
   } else if (x.share?.fill) respondFromFill(x, ports, x.share.fill);
   else respondFromOrigin(x, ports, required(x.answer, 'answer'), required(x.tee, 'tee'));
   x.fill?.settle();
@@ -113,6 +117,7 @@ function forwardDetail(x: Exchange): CacheDetail | undefined {
   switch (x.forward) {
     case 'uri-miss':
     case 'vary-miss':
+    case 'partial':
     case 'expired':
     case 'method':
       return undefined;

@@ -8,6 +8,7 @@ import { cacheKey, purgeName } from '../../decide/cache/key.ts';
 import { keyTarget } from '../../decide/cache/policy.ts';
 import { refreshHead, updateByHead } from '../../decide/cache/refresh.ts';
 import { classifyRequest, type RequestClass, requestDirectives } from '../../decide/cache/request.ts';
+import { bodyLength } from '../../decide/cache/slices.ts';
 import { decideStore, type StoreDecision } from '../../decide/cache/storable.ts';
 import { hasConditions } from '../../decide/cache/validation.ts';
 import { selectVariant } from '../../decide/cache/vary.ts';
@@ -19,6 +20,7 @@ import { askedName, type Exchange, finish, type OriginAnswer, required, useEntry
 import type { FillTable } from '../fill-table.ts';
 import type { RequestMemo } from '../request-memo.ts';
 import type { Engine, StepFunction } from '../run.ts';
+import { beginSlices } from '../slices/whole.ts';
 
 export const lookUp: StepFunction<'lookUp'> = (x, engine) => {
   const { ports } = engine;
@@ -159,23 +161,11 @@ export const store: StepFunction<'store'> = (x, { ports, fills }) => {
   }
   invalidate(x, fills, answer);
   if (x.request.method === 'HEAD' && x.stale) freshenByHead(x, ports, answer, x.stale);
-  let decision = decideStore({
-    method: x.request.method,
-    requestFields: x.request.fields,
-    status: answer.status,
-    responseFields: answer.fields,
-    policy: required(x.route, 'route').cache,
-    target: required(x.admitted, 'admission').target,
-    requestedAt: answer.requestedAt,
-    receivedAt: answer.receivedAt,
-  });
-  if (decision.kind === 'store' && variesBeyondKey(decision.vary, x.request.fields)) {
-    decision = { kind: 'skip', reason: 'vary-star' };
-  }
+  const decision = decideAnswer(x, answer);
   x.answerLength = framing.kind === 'length' ? framing.length : undefined;
   if (decision.kind === 'store') {
     x.freshHead = headOf(x, answer, decision);
-    openWriter(x, ports, x.freshHead, x.answerLength);
+    openWriter(x, fills, x.freshHead, x.answerLength);
     fills.onStorable(x.key);
   } else {
     if (x.outcome === 'miss') notStored(x, ports, decision.reason);
@@ -188,6 +178,22 @@ export const store: StepFunction<'store'> = (x, { ports, fills }) => {
 function notStored(x: Exchange, ports: Ports, reason: NotStoredReason): void {
   x.forwardDetail = reason;
   ports.skips?.note(x.key, reason, ports.clock.now());
+}
+
+/** Whether the answer may be stored, and for how long. */
+export function decideAnswer(x: Exchange, answer: OriginAnswer): StoreDecision {
+  const decision = decideStore({
+    method: x.request.method,
+    requestFields: x.request.fields,
+    status: answer.status,
+    responseFields: answer.fields,
+    policy: required(x.route, 'route').cache,
+    target: required(x.admitted, 'admission').target,
+    requestedAt: answer.requestedAt,
+    receivedAt: answer.receivedAt,
+  });
+  const unkeyed = decision.kind === 'store' && variesBeyondKey(decision.vary, x.request.fields);
+  return unkeyed ? { kind: 'skip', reason: 'vary-star' } : decision;
 }
 
 /** RFC 9111 section 4.4. */
@@ -208,7 +214,7 @@ function freshenByHead(x: Exchange, ports: Ports, answer: OriginAnswer, stale: C
     entry: stale.head,
     status,
     fields,
-    bodyLength: stale.source?.length ?? stale.body.length,
+    bodyLength: bodyLength(stale),
     requestFields,
     policy: required(x.route, 'route').cache,
     requestedAt,
@@ -220,7 +226,8 @@ function freshenByHead(x: Exchange, ports: Ports, answer: OriginAnswer, stale: C
   else if (decision.kind !== 'keep') ports.cache.removeEntry(stale);
 }
 
-function headOf(x: Exchange, answer: OriginAnswer, decision: StoreDecision): StoredHead {
+/** What of the answer is stored, or, where it may not be, by what the client's conditions are judged. */
+export function headOf(x: Exchange, answer: OriginAnswer, decision: StoreDecision): StoredHead {
   const { status, fields, requestedAt, receivedAt } = answer;
   const common = { status, fields, requestFields: x.request.fields, requestedAt, receivedAt, barrier: x.barrier };
   return decision.kind === 'store'
@@ -228,9 +235,13 @@ function headOf(x: Exchange, answer: OriginAnswer, decision: StoreDecision): Sto
     : makeHead({ ...common, lifetimeMs: 0, lifetimeSource: 'none', vary: [] });
 }
 
-function openWriter(x: Exchange, ports: Ports, head: StoredHead, length: number | undefined): void {
+function openWriter(x: Exchange, fills: FillTable, head: StoredHead, length: number | undefined): void {
+  const { ports } = fills;
   const { host } = required(x.admitted, 'admission');
-  const writer = ports.cache.begin({ key: x.key, host, purgeTarget: purgeName(host, x.target), head }, length);
+  const named = { key: x.key, host, purgeTarget: purgeName(host, x.target) };
+  const writer =
+    ports.cache.begin({ ...named, head }, length) ??
+    (fills.isInvalid(x) ? undefined : beginSlices(x, ports, { ...named, head }, length));
   if (!writer) {
     notStored(x, ports, 'too-large');
     return;

@@ -5,6 +5,20 @@ import { refuse, respond } from './answer.ts';
 import { lookUp, refresh, store } from './cache.ts';
 import { collapse } from './collapse.ts';
 import { choose, fetch } from './origin.ts';
+import { slice } from './slice.ts';
 import { tunnel } from './tunnel.ts';
 
-export const STEPS: Steps = { admit, route, lookUp, collapse, choose, fetch, refresh, store, respond, tunnel, refuse };
+export const STEPS: Steps = {
+  admit,
+  route,
+  lookUp,
+  collapse,
+  choose,
+  fetch,
+  refresh,
+  slice,
+  store,
+  respond,
+  tunnel,
+  refuse,
+};

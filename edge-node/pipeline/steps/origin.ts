@@ -8,30 +8,24 @@ import { failure } from '../../decide/errors.ts';
 import type { FieldList } from '../../decide/fields.ts';
 import { forwardedFor, forwardRequestFields, responseFields } from '../../decide/forward.ts';
 import { DateText } from '../../decide/http1/response-head.ts';
-import { candidates } from '../../decide/order.ts';
 import { isPurged } from '../../decide/purged.ts';
 import { decideRetry, type OriginFailure } from '../../decide/retry.ts';
 import { passableTrailers, takesTrailers } from '../../decide/trailers.ts';
 import { asksForWebSocket, WEBSOCKET } from '../../decide/upgrade.ts';
-import type { OriginCall, OriginHandler, Ports, RequestBody } from '../../ports.ts';
+import type { BodyReceiver, OriginCall, OriginHandler, Ports, RequestBody } from '../../ports.ts';
 import { askedName, type Exchange, finish, required, useEntry } from '../exchange.ts';
+import { MAX_ATTEMPTS, originsFor } from '../origins.ts';
 import type { Engine, StepFunction } from '../run.ts';
+import { isForSlices, partToAsk, withRange } from '../slices/asking.ts';
 import type { Next } from '../table.ts';
 import { Tee, type TeeOwner } from '../tee.ts';
-
-/** Origins that one request may try. */
-const MAX_ATTEMPTS = 5;
 
 const NO_CONDITIONS: FieldList = Object.freeze([]);
 const date = new DateText();
 
 export const choose: StepFunction<'choose'> = (x, { ports }) => {
   if (!x.candidates) {
-    const { pool } = required(x.route, 'route');
-    const place = ports.locate(x.addressOfClient());
-    const ranked = required(x.serving, 'snapshot').order.ranked(pool, place.location, ports.random.next());
-    const now = ports.clock.monotonic();
-    const { up, lastResort } = candidates(ranked, (o) => ports.health.status(o.pool, o.name, now).status === 'up');
+    const { up, lastResort } = originsFor(x, ports);
     if (up.length > 0) x.candidates = up.slice(0, MAX_ATTEMPTS);
     else if (serveStale(x)) return 'respond';
     // Never nothing: what measures as down may yet answer.
@@ -48,8 +42,11 @@ export const fetch: StepFunction<'fetch'> = (x, engine) => {
   const { ports } = engine;
   const { authority } = required(x.admitted, 'admission');
   const origin = required(x.origin, 'origin');
-  // A part, or a head alone, is asked for as the client asked; only a whole answer is of use to the cache.
-  const cacheable = x.request.method === 'GET' && x.requestClass?.kind === 'lookup' && !x.requestClass.range;
+  const asked = partToAsk(x);
+  if (asked !== undefined) x.slicing = { ...x.slicing, asked };
+  // A head alone, or a part that is no slice, is asked for as the client asked: it is of no use to the cache.
+  const lookedUp = x.request.method === 'GET' && x.requestClass?.kind === 'lookup' ? x.requestClass : undefined;
+  const cacheable = lookedUp !== undefined && (!lookedUp.range || asked !== undefined);
   x.revalidating = cacheable && x.stale !== undefined;
   x.conditionsHeld = cacheable;
   const fields = forwardRequestFields(x.request, {
@@ -57,7 +54,7 @@ export const fetch: StepFunction<'fetch'> = (x, engine) => {
     authority,
     forwardedFor: forwardedFor(x.request, required(x.serving, 'snapshot').isTrusted),
     mode: cacheable ? 'cacheable' : 'bypass',
-    conditions: x.revalidating && x.stale ? conditionalFields(x.stale.head) : NO_CONDITIONS,
+    conditions: withRange(asked, x.revalidating && x.stale ? conditionalFields(x.stale.head) : NO_CONDITIONS),
   });
   // The barrier is read before the request leaves: a purge from now on counts against its answer.
   x.barrier = ports.barrier.current;
@@ -137,7 +134,8 @@ class Fetch implements OriginHandler, TeeOwner {
       return;
     }
     this.#answer(status, received);
-    this.#engine.resume(x, 'fetch', status === 304 && x.revalidating ? 'refresh' : 'store');
+    if (isForSlices(x, status)) this.#engine.resume(x, 'fetch', 'slice');
+    else this.#engine.resume(x, 'fetch', status === 304 && x.revalidating ? 'refresh' : 'store');
   }
 
   onSwitch(received: FieldList): RequestBody {
@@ -160,21 +158,25 @@ class Fetch implements OriginHandler, TeeOwner {
   }
 
   onData(chunk: Buffer): void {
-    this.#tee?.onData(chunk);
+    this.#receiver?.onData(chunk);
   }
 
   get retains(): boolean {
-    return this.#tee?.retains ?? false;
+    return this.#receiver?.retains ?? false;
+  }
+
+  get #receiver(): BodyReceiver | undefined {
+    return this.#x.taker ?? this.#tee;
   }
 
   onEnd(trailers: FieldList): void {
-    this.#tee?.onEnd(passableTrailers(trailers));
+    this.#receiver?.onEnd(passableTrailers(trailers));
   }
 
   onFailure(cause: OriginFailure): void {
     const x = this.#x;
     if (x.origin && !cause.stale) this.#ports.origins.suspect(x.origin);
-    if (this.#headSeen) this.#tee?.onFailure(cause);
+    if (this.#headSeen) this.#receiver?.onFailure(cause);
     else this.#engine.resume(x, 'fetch', this.#afterFailure(x, cause));
   }
 

@@ -14,6 +14,7 @@ import {
   wholeFields,
 } from '../../decide/cache/prepared.ts';
 import { contentRange, decideRange, type Part, partHeads } from '../../decide/cache/ranges.ts';
+import { bodyLength } from '../../decide/cache/slices.ts';
 import { isUnchanged } from '../../decide/cache/validation.ts';
 import { failure } from '../../decide/errors.ts';
 import { combinedField, type FieldList, field, withoutFields } from '../../decide/fields.ts';
@@ -36,8 +37,8 @@ export function respondFromCache(x: Exchange, ports: Ports, entry: CacheEntry): 
       ? preparation(entry, age, ttl, ports.cacheName)
       : forwardedPreparation(x, ports, head, age, ttl);
   x.cacheStatus = ready.cacheStatus;
-  if (entry.source !== undefined) {
-    respondFromDisk(x, ports, ready, entry.source.length);
+  if (x.openBody !== undefined) {
+    respondFromBody(x, ports, ready, x.openBody, bodyLength(entry));
     return;
   }
   const asked = x.requestClass;
@@ -87,13 +88,12 @@ function forwardedPreparation(x: Exchange, ports: Ports, head: StoredHead, ageMs
 }
 
 /**
- * From a body that is not in memory, `length` long and open. Nothing of it is kept for others. Several parts at once are not to be
- * had: the whole is a right answer to that, too (RFC 9110 section 14.2).
+ * From a body that is not in memory, `length` long and open. Nothing of it is kept for others. Several parts at once are to be had of
+ * slices alone: else the whole is a right answer to that, too (RFC 9110 section 14.2).
  */
-function respondFromDisk(x: Exchange, ports: Ports, ready: Preparation, length: number): void {
+function respondFromBody(x: Exchange, ports: Ports, ready: Preparation, body: OpenBody, length: number): void {
   const { method, fields } = x.request;
   const { head } = ready;
-  const body = required(x.openBody, 'open body');
   const asked = head.status === 200 && x.requestClass?.kind === 'lookup' ? x.requestClass : undefined;
   const range = asked?.range ? decideRange(fields, head, length) : undefined;
   const part = range?.kind === 'parts' && range.parts.length === 1 ? range.parts[0] : undefined;
@@ -107,22 +107,22 @@ function respondFromDisk(x: Exchange, ports: Ports, ready: Preparation, length: 
     body.close();
     send(x, ports, new PreparedAnswer(head.status, wholeFields(ready), NO_BODY, length, false));
   } else if (part !== undefined) {
-    sendFromDisk(x, ports, body, 206, partFields(ready, part, length), part);
-  } else sendFromDisk(x, ports, body, head.status, wholeFields(ready), { from: 0, to: length });
+    begin(x, 206, partFields(ready, part, length), part.to - part.from);
+    sendBody(x, ports, body, [part]);
+  } else if (range?.kind === 'parts' && head.slices !== undefined) {
+    const { pieces, fields: stated, length: sum } = multipart(ports, ready, range.parts, length);
+    begin(x, 206, stated, sum);
+    sendBody(x, ports, body, pieces);
+  } else {
+    begin(x, head.status, wholeFields(ready), length);
+    sendBody(x, ports, body, [{ from: 0, to: length }]);
+  }
 }
 
-function sendFromDisk(
-  x: Exchange,
-  ports: Ports,
-  body: OpenBody,
-  status: number,
-  fields: FieldList,
-  { from, to }: Part,
-): void {
-  x.client.begin(status, fields, to - from);
+function begin(x: Exchange, status: number, fields: FieldList, length: number): void {
+  x.client.begin(status, fields, length);
   x.responded = true;
   x.status = status;
-  sendBody(x, ports, body, from, to);
 }
 
 /** Cache-Status of what is served from the cache otherwise than as a hit. */
@@ -138,15 +138,17 @@ function statusOf(x: Exchange, ports: Ports, ttlMs: number): string {
   return cacheStatus(ports.cacheName, {
     kind: 'forward',
     reason: reasonOf(x),
-    status: fill === undefined ? 304 : fill.status,
+    status: fill === undefined ? (x.answer?.status ?? 304) : fill.status,
     stored,
     ttlMs: stored ? ttlMs : undefined,
     collapsed: fill !== undefined,
+    detail: x.forwardDetail,
   });
 }
 
 export function reasonOf({ forward }: Exchange): ForwardReason {
-  return forward === 'uri-miss' || forward === 'vary-miss' ? forward : forwardReason(forward);
+  if (forward === 'uri-miss' || forward === 'vary-miss' || forward === 'partial') return forward;
+  return forwardReason(forward);
 }
 
 function send(x: Exchange, ports: Ports, prepared: PreparedAnswer): void {
@@ -202,27 +204,41 @@ function unsatisfiable({ age, cacheStatus, kept }: Preparation, length: number):
   return new PreparedAnswer(416, fields, undefined, 0, kept);
 }
 
-/** A multipart/byteranges body (section 14.6), whose parts are slices of the whole. */
+/** A multipart/byteranges body (section 14.6) of a stored one. */
 function sendParts(x: Exchange, ports: Ports, ready: Preparation, body: Buffer, parts: readonly Part[]): void {
-  const boundary = `meridian${hex(ports.random.next())}${hex(ports.random.next())}`;
-  const texts = partHeads(parts, field(ready.head.fields, 'content-type'), body.length, boundary);
-  const fields = partialFields(ready, OF_ONE_PART);
-  fields.push('content-type', `multipart/byteranges; boundary=${boundary}`);
-  let length = 0;
-  for (const text of texts) length += text.length;
-  for (const { from, to } of parts) length += to - from;
+  const { pieces, fields, length } = multipart(ports, ready, parts, body.length);
   const { client } = x;
-  client.begin(206, fields, length);
-  x.responded = true;
-  x.status = 206;
-  // All at once: what waits for the client is held as slices of what is stored, as with any stored body.
-  texts.forEach((text, index) => {
-    client.write(Buffer.from(text, 'latin1'));
-    const part = parts[index];
-    if (part !== undefined) client.write(body.subarray(part.from, part.to));
-  });
+  begin(x, 206, fields, length);
+  // All at once: what waits for the client is held as parts of what is stored, as with any stored body.
+  for (const piece of pieces) {
+    client.write(Buffer.isBuffer(piece) ? piece : body.subarray(piece.from, piece.to));
+  }
   client.end();
   finish(x, ports, 'complete', length);
+}
+
+/** `whole`: the length of the stored body. */
+function multipart(
+  ports: Ports,
+  ready: Preparation,
+  parts: readonly Part[],
+  whole: number,
+): { readonly pieces: (Part | Buffer)[]; readonly fields: FieldList; readonly length: number } {
+  const boundary = `meridian${hex(ports.random.next())}${hex(ports.random.next())}`;
+  const texts = partHeads(parts, field(ready.head.fields, 'content-type'), whole, boundary);
+  const fields = partialFields(ready, OF_ONE_PART);
+  fields.push('content-type', `multipart/byteranges; boundary=${boundary}`);
+  const pieces: (Part | Buffer)[] = [];
+  let length = 0;
+  texts.forEach((text, index) => {
+    pieces.push(Buffer.from(text, 'latin1'));
+    length += text.length;
+    const part = parts[index];
+    if (part === undefined) return;
+    pieces.push(part);
+    length += part.to - part.from;
+  });
+  return { pieces, fields, length };
 }
 
 function partialFields({ head, age, cacheStatus }: Preparation, drop: ReadonlySet<string>): string[] {

@@ -101,18 +101,24 @@ const POLICY_ROUTES = `${POOL}sites:
 test('a cache policy sets what is written, and prints no more than that', () => {
   const text = `${POLICY_ROUTES}          minTtl: 10s
           staleIfError: 0s
+          sliceBytes: 4194304
           key: { query: [page, "q[]"], cookies: [theme] }
           bypass: { headers: [x-preview] }
 `;
   const loaded = resources(parse(text));
   const policy = {
-    ...{ enabled: true, defaultTtlMs: 0, minTtlMs: 10_000, staleIfErrorMs: 0 },
+    ...{ enabled: true, defaultTtlMs: 0, minTtlMs: 10_000, staleIfErrorMs: 0, sliceBytes: 4_194_304 },
     key: { ignoreQuery: false, queryAllow: ['page', 'q[]'], sortQuery: false, cookies: ['theme'], headers: [] },
     bypass: { cookies: [], headers: ['x-preview'], query: [] },
   };
   assert.deepEqual(loaded.sites[0]?.routes[0]?.cache, policy);
   const printed = toYaml(loaded);
-  assert.ok(printed.includes('minTtl: 10s') && printed.includes('staleIfError: 0s') && !printed.includes('maxTtl'));
+  assert.ok(
+    printed.includes('minTtl: 10s') &&
+      printed.includes('staleIfError: 0s') &&
+      printed.includes('sliceBytes: 4194304') &&
+      !printed.includes('maxTtl'),
+  );
   assert.deepEqual(resources(parse(printed)), loaded);
 });
 

@@ -40,6 +40,14 @@ test('durations lie within 0 and 30 days', () => {
   }
 });
 
+test('slices are neither too small nor too large, or there are none', () => {
+  const { min, max } = LIMITS.sliceBytes;
+  for (const sliceBytes of [0, min, max]) assert.deepEqual(problems({ sliceBytes }), []);
+  for (const sliceBytes of [1, min - 1, max + 1]) {
+    assert.deepEqual(problems({ sliceBytes }), [`slice_bytes: expected 0 or ${min}..${max}, found ${sliceBytes}`]);
+  }
+});
+
 test('floor, ceiling and override do not contradict each other', () => {
   assert.deepEqual(problems({ minTtlMs: 9, maxTtlMs: 8 }), [
     'min_ttl_ms: the floor of 9 ms is above the ceiling of 8 ms',

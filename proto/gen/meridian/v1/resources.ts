@@ -67,7 +67,14 @@ export interface CachePolicy {
   staleWhileRevalidateMs?: number | undefined;
   staleIfErrorMs?: number | undefined;
   key?: CacheKey | undefined;
-  bypass?: CacheBypass | undefined;
+  bypass?:
+    | CacheBypass
+    | undefined;
+  /**
+   * Size of the slices in which an answer is fetched and kept that a range is asked of, or that is too large to be kept whole,
+   * bytes. 0: none is. Absent: 1 MiB.
+   */
+  sliceBytes?: number | undefined;
 }
 
 /** What of a request chooses among answers, beside scheme, host, port, path, query and what Vary names. */
@@ -466,6 +473,7 @@ function createBaseCachePolicy(): CachePolicy {
     staleIfErrorMs: undefined,
     key: undefined,
     bypass: undefined,
+    sliceBytes: undefined,
   };
 }
 
@@ -500,6 +508,9 @@ export const CachePolicy: MessageFns<CachePolicy> = {
     }
     if (message.bypass !== undefined) {
       CacheBypass.encode(message.bypass, writer.uint32(82).fork()).join();
+    }
+    if (message.sliceBytes !== undefined) {
+      writer.uint32(96).uint32(message.sliceBytes);
     }
     return writer;
   },
@@ -597,6 +608,14 @@ export const CachePolicy: MessageFns<CachePolicy> = {
             message.bypass = CacheBypass.decode(reader, reader.uint32());
             continue;
           }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.sliceBytes = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -649,6 +668,11 @@ export const CachePolicy: MessageFns<CachePolicy> = {
         : undefined,
       key: isSet(object.key) ? CacheKey.fromJSON(object.key) : undefined,
       bypass: isSet(object.bypass) ? CacheBypass.fromJSON(object.bypass) : undefined,
+      sliceBytes: isSet(object.sliceBytes)
+        ? globalThis.Number(object.sliceBytes)
+        : isSet(object.slice_bytes)
+        ? globalThis.Number(object.slice_bytes)
+        : undefined,
     };
   },
 
@@ -684,6 +708,9 @@ export const CachePolicy: MessageFns<CachePolicy> = {
     if (message.bypass !== undefined) {
       obj.bypass = CacheBypass.toJSON(message.bypass);
     }
+    if (message.sliceBytes !== undefined) {
+      obj.sliceBytes = Math.round(message.sliceBytes);
+    }
     return obj;
   },
 
@@ -704,6 +731,7 @@ export const CachePolicy: MessageFns<CachePolicy> = {
     message.bypass = (object.bypass !== undefined && object.bypass !== null)
       ? CacheBypass.fromPartial(object.bypass)
       : undefined;
+    message.sliceBytes = object.sliceBytes ?? undefined;
     return message;
   },
 };

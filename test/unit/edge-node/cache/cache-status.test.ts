@@ -129,6 +129,11 @@ describe('in words', () => {
     assert.equal(words('max-stale', 60_000).state, 'stale');
     assert.match(words('max-stale', 61_000).reason, /^stale for 1 s, which max-stale of the request allows/);
   });
+  test('in slices: how many, and of what size', () => {
+    const slices = { bytes: 1000, length: 2500, generation: 'g' };
+    assert.match(words('', 0, { ...head, slices }).reason, /; kept in slices: 2500 bytes in 3 of 1000, of which some/);
+    assert.match(words('', 61_000, { ...head, slices }).reason, /kept in slices/);
+  });
   test('bypass, absent, purged', () => {
     assert.match(explainCache({ kind: 'bypass', reason: 'policy' }).reason, /^policy: /);
     assert.match(explainCache({ kind: 'absent', variants: 0 }).reason, /^uri-miss: /);

@@ -71,6 +71,11 @@ test('how long it may be used while it is stale', () => {
   same(new RecordReader(), entry);
 });
 
+test('what an index says of its slices', () => {
+  const slices = { bytes: 1024 * 1024, length: 10_000_000_000, generation: 'x1.y2' };
+  same(new RecordReader(), content({ slices }));
+});
+
 test('directives of a field that is not stored itself', () => {
   const fields = ['date', DATE, 'cache-control', 'max-age=60, private', 'connection', 'cache-control'];
   const entry = content({ fields });

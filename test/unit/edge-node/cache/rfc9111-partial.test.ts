@@ -1,23 +1,16 @@
-// RFC 9111 sections 3.3 and 3.4, with RFC 9110 13.1.5, 14.4 and 15.3.7: parts that are kept, put together and completed.
+// RFC 9111 sections 3.3 and 3.4, with RFC 9110 13.1.5, 14.4 and 15.3.7: parts that are read, and put together.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { formatHttpDate } from '../../../../edge-node/decide/cache/http-date.ts';
 import {
-  combineParts,
-  completionFields,
-  covers,
-  decideStorePart,
-  missing,
-  type Part,
+  isSameVersion,
   parseContentRange,
-  type StoredParts,
+  readPart,
   strongValidator,
   wholeFields,
 } from '../../../../edge-node/decide/cache/partial.ts';
 import { ifRangeHolds } from '../../../../edge-node/decide/cache/ranges.ts';
-import type { StoreQuestion } from '../../../../edge-node/decide/cache/storable.ts';
-import { seededRandom } from '../../../../infra/runtime/random.ts';
-import { below, DATE, ENABLED, HOUR, headOf, NOW, SECOND } from './support.ts';
+import { DATE, HOUR, headOf, NOW, SECOND } from './support.ts';
 
 const FRESH = ['date', DATE, 'cache-control', 'max-age=60'];
 const MODIFIED = formatHttpDate(NOW - HOUR);
@@ -44,36 +37,22 @@ describe('RFC 9110 14.4: Content-Range', () => {
   });
 });
 
-describe('3.3: storing a part', () => {
-  const decide = (fields: string[], over: Partial<StoreQuestion> = {}) =>
-    decideStorePart({
-      ...{ method: 'GET', requestFields: ['range', 'bytes=0-4'], status: 206, policy: ENABLED },
-      ...{ responseFields: [...FRESH, ...fields], requestedAt: NOW, receivedAt: NOW, ...over },
-    });
-  test('3.3: as a 200 that is incomplete, with the range that it has', () => {
-    const decision = decide(['content-range', 'bytes 0-4/10', 'content-length', '5']);
-    assert.deepEqual(decision, {
-      ...{ kind: 'store', lifetimeMs: 60 * SECOND, lifetimeSource: 'max-age', vary: [] },
-      range: { first: 0, last: 4, completeLength: 10 },
-    });
+describe('RFC 9110 15.3.7: what a 206 brings', () => {
+  const read = (...fields: string[]) => {
+    const reading = readPart(fields);
+    return reading.kind === 'part' ? reading.range : reading.reason;
+  };
+  test('15.3.7: one part, with the place and the length that it states', () => {
+    const range = { first: 0, last: 4, completeLength: 10 };
+    assert.deepEqual(read('content-range', 'bytes 0-4/10', 'content-length', '5'), range);
+    assert.deepEqual(read('content-range', 'bytes 0-4/10'), range);
   });
   test('3.3: only where the range can be understood', () => {
-    const refused = (fields: string[]) => {
-      const decision = decide(fields);
-      return decision.kind === 'skip' ? decision.reason : 'store';
-    };
-    assert.equal(refused([]), 'content-range');
-    assert.equal(refused(['content-range', 'lines 0-4/10']), 'content-range');
-    assert.equal(refused(['content-range', 'bytes 0-4/10', 'content-range', 'bytes 5-9/10']), 'content-range');
-    assert.equal(refused(['content-type', 'multipart/byteranges; boundary=x']), 'multipart');
-    assert.equal(refused(['content-range', 'bytes 0-4/10', 'content-length', '4']), 'length');
-  });
-  test('3: under the rules of any other response', () => {
-    const range = ['content-range', 'bytes 0-4/10'];
-    const reason = (fields: string[]) => decide([...range, ...fields]);
-    assert.deepEqual(reason(['set-cookie', 'a=b']), { kind: 'skip', reason: 'set-cookie' });
-    assert.deepEqual(reason(['cache-control', 'no-store']), { kind: 'skip', reason: 'no-store' });
-    assert.deepEqual(decide(range, { status: 200 }), { kind: 'skip', reason: 'status' });
+    assert.equal(read(), 'content-range');
+    assert.equal(read('content-range', 'lines 0-4/10'), 'content-range');
+    assert.equal(read('content-range', 'bytes 0-4/10', 'content-range', 'bytes 5-9/10'), 'content-range');
+    assert.equal(read('content-type', 'multipart/byteranges; boundary=x'), 'multipart');
+    assert.equal(read('content-range', 'bytes 0-4/10', 'content-length', '4'), 'length');
   });
 });
 
@@ -92,126 +71,25 @@ describe('RFC 9110 8.8.1: strong validators', () => {
 });
 
 const TAGGED = headOf([...FRESH, 'etag', '"a"']);
-const stored = (...parts: Part[]): StoredParts => ({ head: TAGGED, parts, completeLength: 100 });
-const range = (first: number, last: number, completeLength: number | undefined = 100) => ({
-  first,
-  last,
-  completeLength,
-});
 
 describe('3.4: combining', () => {
-  test('3.4: parts that overlap or touch become one, others stay apart', () => {
-    const combine = (first: number, last: number) => {
-      const decision = combineParts(
-        stored({ first: 10, last: 19 }, { first: 40, last: 49 }),
-        TAGGED,
-        range(first, last),
-      );
-      return decision.kind === 'combine' ? decision.parts.map((part) => [part.first, part.last]) : decision.reason;
-    };
-    assert.deepEqual(combine(20, 29), [
-      [10, 29],
-      [40, 49],
-    ]);
-    assert.deepEqual(combine(15, 45), [[10, 49]]);
-    assert.deepEqual(combine(0, 8), [
-      [0, 8],
-      [10, 19],
-      [40, 49],
-    ]);
-    assert.deepEqual(combine(60, 99), [
-      [10, 19],
-      [40, 49],
-      [60, 99],
-    ]);
-  });
-  test('3.4: when all is there it is complete', () => {
-    const decision = combineParts(stored({ first: 0, last: 49 }), TAGGED, range(50, 99));
-    assert.deepEqual(decision, {
-      kind: 'combine',
-      parts: [{ first: 0, last: 99 }],
-      completeLength: 100,
-      complete: true,
-    });
-    const unknown = { ...stored({ first: 0, last: 49 }), completeLength: undefined };
-    const open = combineParts(unknown, TAGGED, { first: 50, last: 99, completeLength: undefined });
-    assert.equal(open.kind === 'combine' && open.complete, false);
-  });
-  test('3.4: never under another validator, a weak one, or none', () => {
-    for (const etag of ['"b"', 'W/"a"']) {
-      const newer = headOf([...FRESH, 'etag', etag]);
-      assert.deepEqual(combineParts(stored(), newer, range(0, 9)), { kind: 'replace', reason: 'validator' });
+  test('3.4: under the same strong tag, and never under another, a weak one, or none', () => {
+    assert.ok(isSameVersion(TAGGED, ['etag', '"a"']));
+    for (const fields of [['etag', '"b"'], ['etag', 'W/"a"'], [], ['last-modified', MODIFIED]]) {
+      assert.ok(!isSameVersion(TAGGED, fields), fields.join());
     }
-    const bare = headOf(FRESH);
-    assert.deepEqual(combineParts({ ...stored(), head: bare }, bare, range(0, 9)), {
-      kind: 'replace',
-      reason: 'validator',
-    });
+    assert.ok(!isSameVersion(headOf([...FRESH, 'etag', 'W/"a"']), ['etag', 'W/"a"']));
+    assert.ok(!isSameVersion(headOf(FRESH), []));
   });
-  test('15.3.7.3: never where the lengths of the whole differ', () => {
-    assert.deepEqual(combineParts(stored({ first: 0, last: 9 }), TAGGED, range(10, 19, 101)), {
-      kind: 'replace',
-      reason: 'length',
-    });
-    const long = { head: TAGGED, parts: [{ first: 0, last: 200 }], completeLength: undefined };
-    assert.deepEqual(combineParts(long, TAGGED, range(0, 9)), { kind: 'replace', reason: 'length' });
-  });
-  test('3.4: a response of very many pieces is given up', () => {
-    const parts = Array.from({ length: 64 }, (_, i) => ({ first: i * 10, last: i * 10 + 1 }));
-    const many = { head: TAGGED, parts, completeLength: undefined };
-    assert.deepEqual(combineParts(many, TAGGED, { first: 5000, last: 5001, completeLength: undefined }), {
-      kind: 'replace',
-      reason: 'too-many-parts',
-    });
+  test('3.4: or under the same date, where that is strong and there is no tag', () => {
+    const dated = headOf([...FRESH, 'last-modified', MODIFIED]);
+    assert.ok(isSameVersion(dated, ['last-modified', MODIFIED]));
+    assert.ok(!isSameVersion(dated, ['last-modified', MODIFIED, 'etag', '"a"']));
+    assert.ok(!isSameVersion(dated, ['last-modified', DATE]));
+    assert.ok(!isSameVersion(headOf([...FRESH, 'last-modified', DATE]), ['last-modified', DATE]));
   });
   test('3.2: what describes the part alone is not kept with the whole', () => {
     assert.deepEqual(wholeFields(['a', '1', 'content-range', 'bytes 0-1/2', 'content-length', '2']), ['a', '1']);
-  });
-});
-
-test('seeded fuzz: combining, covering and what is missing agree with a map of single bytes', () => {
-  const random = seededRandom(34);
-  for (let round = 0; round < 2000; round += 1) {
-    const have = new Set<number>();
-    let parts: readonly Part[] = [];
-    for (let i = 0; i < 6; i += 1) {
-      const first = below(random, 40);
-      const part = { first, last: first + below(random, 6) };
-      const decision = combineParts({ head: TAGGED, parts, completeLength: 100 }, TAGGED, {
-        ...part,
-        completeLength: 100,
-      });
-      assert.equal(decision.kind, 'combine');
-      if (decision.kind === 'combine') parts = decision.parts;
-      for (let at = part.first; at <= part.last; at += 1) have.add(at);
-    }
-    assert.deepEqual(
-      new Set(parts.flatMap(({ first, last }) => Array.from({ length: last - first + 1 }, (_, i) => first + i))),
-      have,
-    );
-    const first = below(random, 45);
-    const wanted = { first, last: first + below(random, 10) };
-    const absent = Array.from({ length: wanted.last - first + 1 }, (_, i) => first + i).filter((at) => !have.has(at));
-    assert.equal(covers(parts, wanted), absent.length === 0);
-    const gap = absent.length === 0 ? undefined : { first: absent[0], last: absent.at(-1) };
-    assert.deepEqual(missing(parts, wanted), gap);
-  }
-});
-
-describe('3.3: completing', () => {
-  test('3.3: an incomplete response answers only what lies wholly within it', () => {
-    const parts = [
-      { first: 0, last: 9 },
-      { first: 20, last: 29 },
-    ];
-    assert.ok(covers(parts, { first: 2, last: 9 }) && covers(parts, { first: 20, last: 20 }));
-    assert.ok(!covers(parts, { first: 5, last: 10 }) && !covers(parts, { first: 0, last: 29 }));
-  });
-  test('4.3.1: what is missing is asked for under If-Range with the strong validator', () => {
-    assert.deepEqual(completionFields(TAGGED, { first: 5, last: 9 }), ['range', 'bytes=5-9', 'if-range', '"a"']);
-    const dated = headOf([...FRESH, 'last-modified', MODIFIED]);
-    assert.deepEqual(completionFields(dated, { first: 5, last: 9 }), ['range', 'bytes=5-9', 'if-range', MODIFIED]);
-    assert.equal(completionFields(headOf(FRESH), { first: 5, last: 9 }), undefined);
   });
 });
 

@@ -1,7 +1,7 @@
 // Parts of what is stored (RFC 9110 section 14), conditions before them (section 13.2.2), and what becomes of a Range that meets
 // nothing stored.
 import assert from 'node:assert/strict';
-import { pipelineTest } from '../../../support/pipeline.ts';
+import { pipelineTest, UNSLICED } from '../../../support/pipeline.ts';
 
 const STORED = ['cache-control', 'max-age=60', 'etag', '"v1"', 'content-type', 'text/plain', 'content-length', '10'];
 const ask = (range: string, ...more: string[]) => ({ fields: ['range', range, ...more] });
@@ -88,7 +88,7 @@ pipelineTest('parts of what has expired are given when no origin answers', (worl
   const client = world.request(ask('bytes=0-1'));
   for (const origin of ['london', 'paris', 'sydney']) {
     const call = world.call();
-    assert.deepEqual([call.origin, call.field('range')], [origin, 'bytes=0-1']);
+    assert.deepEqual([call.origin, call.field('range')], [origin, 'bytes=0-1048575']);
     call.fail('connect');
   }
   assert.deepEqual([client.status, client.text], [206, '01']);
@@ -96,7 +96,7 @@ pipelineTest('parts of what has expired are given when no origin answers', (worl
 });
 
 pipelineTest(
-  'where nothing is stored, a Range goes to the origin as it is, and the answer is stored if it is whole',
+  'without slices, a Range that finds nothing goes to the origin as it is, and the answer is stored if it is whole',
   (world) => {
     const part = world.request(ask('bytes=0-1'));
     world.call().answer(206, '01', ['content-range', 'bytes 0-1/10', ...STORED.slice(0, 4)]);
@@ -106,4 +106,5 @@ pipelineTest(
     assert.deepEqual([whole.status, whole.text], [200, '0123456789']);
     assert.equal(world.request(ask('bytes=0-1')).text, '01');
   },
+  UNSLICED,
 );

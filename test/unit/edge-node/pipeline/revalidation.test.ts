@@ -74,7 +74,10 @@ pipelineTest('a 304 that forbids storing answers its client, and ends what was s
   storeAndExpire(world);
   const client = world.request();
   world.call().head(304, ['cache-control', 'no-store']).end();
-  assert.deepEqual([client.status, client.text, client.cache], [200, 'stored', 'fwd=stale; fwd-status=304']);
+  assert.deepEqual(
+    [client.status, client.text, client.cache],
+    [200, 'stored', 'fwd=stale; fwd-status=304; detail=no-store'],
+  );
   assert.equal(world.cache.stats().objects, 0);
 });
 
@@ -131,7 +134,17 @@ pipelineTest('an origin’s error is not passed on where stale-if-error lets wha
   assert.deepEqual([later.status, later.text], [503, 'busy']);
 });
 
-pipelineTest('parts of what has expired are asked for as they are, and leave it alone', (world) => {
+pipelineTest('parts of what has expired validate it, and come from it', (world) => {
+  storeAndExpire(world);
+  const client = world.request({ fields: ['range', 'bytes=0-1'] });
+  const call = world.call();
+  assert.deepEqual([call.field('if-none-match'), call.field('range')], ['"v1"', 'bytes=0-1048575']);
+  call.head(304).end();
+  assert.deepEqual([client.status, client.text, world.last.exchange.outcome], [206, 'st', 'revalidated']);
+});
+
+pipelineTest('without slices they are asked for as they are, and leave it alone', (world) => {
+  world.apply(demoSnapshot(2, { sliceBytes: 0 }));
   storeAndExpire(world);
   world.request({ fields: ['range', 'bytes=0-1'] });
   const part = world.call();

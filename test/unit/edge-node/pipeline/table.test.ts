@@ -7,6 +7,7 @@ import { STEPS } from '../../../../edge-node/pipeline/steps/index.ts';
 import { type Step, TABLE } from '../../../../edge-node/pipeline/table.ts';
 import { FakeDisk } from '../../../support/fake-disk.ts';
 import { pipelineTest, World } from '../../../support/pipeline.ts';
+import { rangeAnswer, serve } from '../../../support/range-origin.ts';
 
 const ALL = ['london', 'paris', 'sydney'];
 const STEP_NAMES = Object.keys(TABLE) as Step[];
@@ -43,6 +44,23 @@ function collapsed(world: World): void {
 function failedOnce(world: World): void {
   for (let i = 0; i < 3; i += 1) world.request();
   for (let i = 0; i < 6; i += 1) world.call().fail('connect');
+}
+
+const OBJECT = { etag: '"v1"', body: 'x'.repeat(3_000_000) };
+const PART = ['range', 'bytes=0-1'];
+const FAR = ['range', 'bytes=2000000-2000001'];
+
+function missedPart(world: World): void {
+  world.request({ fields: PART });
+  serve(world.call(), OBJECT);
+}
+
+function slicedOnDisk(world: World): FakeDisk {
+  const disk = new FakeDisk(world.cache);
+  missedPart(world);
+  const [index] = world.cache.find('http://demo.example/');
+  disk.take(world.cache, `http://demo.example/#${index?.head.slices?.generation}/0`);
+  return disk;
 }
 
 /** For each transition a request that takes it. */
@@ -96,6 +114,43 @@ const TAKEN_BY: Readonly<Record<string, (world: World) => void>> = {
   'fetch -> refuse': (world) => {
     world.request({ method: 'POST' });
     world.call().fail('head');
+  },
+  'fetch -> slice': missedPart,
+  'slice -> respond': missedPart,
+  'slice -> wait': (world) => {
+    const disk = slicedOnDisk(world);
+    world.request({ fields: PART });
+    disk.answer();
+  },
+  'slice -> choose': (world) => {
+    missedPart(world);
+    world.request({ fields: FAR });
+    serve(world.call(), OBJECT);
+  },
+  'slice -> fetch': (world) => {
+    world.request({ fields: PART });
+    world.call().head(206, ['content-range', 'bytes 0-1/*']);
+    world.call().answer(206, '01');
+  },
+  'slice -> refresh': (world) => {
+    missedPart(world);
+    world.clock.advance(61_000);
+    world.request({ fields: PART });
+    const call = world.call();
+    const { status, fields } = rangeAnswer(OBJECT, ['range', call.field('range') ?? '']);
+    call.head(status, fields);
+  },
+  'slice -> store': (world) => {
+    world.request({ fields: PART });
+    world.call().answer(200, 'hello');
+  },
+  'slice -> refuse': (world) => {
+    missedPart(world);
+    world.request({ fields: [...FAR, 'cache-control', 'only-if-cached'] });
+  },
+  'respond -> slice': (world) => {
+    missedPart(world);
+    world.request({ fields: PART });
   },
   'refresh -> respond': (world) => {
     storedAndExpired(world);

@@ -119,7 +119,7 @@ test('the cache policy of a route is made ready with it', () => {
   const sites = [{ name: 'demo', hostnames: ['demo.example'], routes: [{ pathPrefix: '/', pool: 'cities', cache }] }];
   const site = findSite(compileSnapshot({ ...base, sites }, 'edge-1'), 'demo.example');
   assert.deepEqual(site?.routes[0]?.cache, {
-    ...{ enabled: true, defaultTtlMs: 0, minTtlMs: 5 },
+    ...{ enabled: true, defaultTtlMs: 0, minTtlMs: 5, sliceBytes: 1024 * 1024 },
     key: { query: 'none', sortQuery: false, vary: ['cookie;theme'] },
     bypass: { cookies: [], headers: ['x-preview'], query: [] },
   });
