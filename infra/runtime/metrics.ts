@@ -68,6 +68,8 @@ interface Family {
 export class Metrics {
   readonly #families = new Map<string, Family>();
   readonly #counters = new Map<string, Counter>();
+  /** Names of counters, of the source's. */
+  readonly #learned = new Set<string>();
   readonly #source: CounterSource;
 
   constructor(source: CounterSource = new OwnCounters()) {
@@ -119,7 +121,11 @@ export class Metrics {
 
   /** What others have counted and nobody here has asked for yet. */
   #learn(): void {
-    for (const name of this.#source.names()) this.counter(...(JSON.parse(name) as [string, string, Labels]));
+    for (const name of this.#source.names()) {
+      if (this.#learned.has(name)) continue;
+      this.#learned.add(name);
+      this.counter(...(JSON.parse(name) as [string, string, Labels]));
+    }
   }
 
   #family(name: string, help: string, type: Family['type']): Family {

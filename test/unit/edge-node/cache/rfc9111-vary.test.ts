@@ -144,6 +144,53 @@ test('seeded fuzz: two Accept-Encoding are one variant only if they mean the sam
   }
 });
 
+/** Accept-Language in one form, by the grammar of RFC 9110 section 12.5.4 written as one expression. */
+function plainLanguages(value: string): string {
+  const members = value
+    .split(',')
+    .map((member) => member.replace(/^[ \t]+|[ \t]+$/g, ''))
+    .filter((member) => member !== '');
+  const weights = new Map<string, number>();
+  for (const member of members) {
+    const [, range = '', , , , weight = '1'] =
+      /^(\*|[a-z]{1,8}(-([a-z0-9]{1,8}|\*))*)([ \t]*;[ \t]*q=(0|0\.\d{0,3}|1|1\.0{0,3}))?$/i.exec(member) ?? [];
+    const name = range.toLowerCase();
+    if (name === '' || (weights.get(name) ?? Number(weight)) !== Number(weight)) return members.join(', ');
+    weights.set(name, Number(weight));
+  }
+  const sorted = [...weights].sort(([a, x], [b, y]) => (x === y ? (a < b ? -1 : 1) : y - x));
+  return sorted.map(([name, weight]) => (weight === 1 ? name : `${name};q=${weight}`)).join(', ');
+}
+
+test('seeded fuzz: Accept-Language has the form that the grammar gives it, and reading that changes nothing', () => {
+  const random = seededRandom(1254);
+  const pieces = [
+    'de',
+    'DE-ch',
+    'en',
+    'en-*',
+    '*',
+    'zh-hant-tw',
+    ';q=0',
+    ';q=0.50',
+    ' ; q=0.5',
+    ';q=1',
+    ';Q=1.000',
+    ';q=2',
+  ];
+  pieces.push(', ', ', ', ',', ',', ' ', ';', 'q', '-', '9', 'é', 'toolonglanguage');
+  let sound = 0;
+  for (let round = 0; round < 30_000; round += 1) {
+    let value = '';
+    for (let i = below(random, 8); i > 0; i -= 1) value += pick(random, pieces);
+    const form = acceptLanguage(value);
+    assert.equal(form, plainLanguages(value), value);
+    assert.equal(acceptLanguage(form), form, value);
+    if (/;q=/.test(form) && form.includes(', ')) sound += 1;
+  }
+  assert.ok(sound > 1_000, `only ${sound} had weights`);
+});
+
 /** The names of a Vary, by a regular expression for the whole. */
 function plainVary(value: string): string[] | 'any' {
   const names = value

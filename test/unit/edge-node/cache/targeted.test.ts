@@ -4,7 +4,8 @@ import { describe, test } from 'node:test';
 import { NO_DIRECTIVES, parseCacheControl } from '../../../../edge-node/decide/cache/cache-control.ts';
 import { formatHttpDate } from '../../../../edge-node/decide/cache/http-date.ts';
 import { effectiveControl } from '../../../../edge-node/decide/cache/targeted.ts';
-import { DATE, decide, headOf, NOW, SECOND } from './support.ts';
+import { seededRandom } from '../../../../infra/runtime/random.ts';
+import { below, DATE, decide, headOf, NOW, pick, SECOND } from './support.ts';
 
 const cdn = (value: string, ...more: string[]) => ['cdn-cache-control', value, ...more];
 const read = (value: string) => effectiveControl(cdn(value, 'cache-control', 'no-store'));
@@ -93,4 +94,33 @@ describe('2.3: beside other caches', () => {
     const head = headOf(['date', DATE, ...cdn('max-age=5', 'cache-control', 's-maxage=1, must-revalidate')]);
     assert.equal(head.neverStale, false);
   });
+});
+
+test('seeded fuzz: what is well typed decides as it would in Cache-Control, in whatever order and with whatever parameters', () => {
+  const random = seededRandom(9213);
+  const flags = [
+    'no-store',
+    'no-cache',
+    'private',
+    'public',
+    'must-revalidate',
+    'proxy-revalidate',
+    'must-understand',
+    'immutable',
+  ];
+  const seconds = ['max-age', 's-maxage', 'stale-while-revalidate', 'stale-if-error'];
+  for (let round = 0; round < 6_000; round += 1) {
+    const plain = new Map<string, string>();
+    let text = '';
+    for (let i = 1 + below(random, 5); i > 0; i -= 1) {
+      const name = pick(random, random.next() < 0.5 ? flags : [...seconds, 'x']);
+      const number = String(below(random, random.next() < 0.2 ? 10_000_000_000 : 1_000));
+      const value = flags.includes(name) ? '' : `=${number}`;
+      // The last of one name counts, where Cache-Control has rules of its own for that.
+      plain.set(name, value);
+      text += `${text === '' ? '' : pick(random, [', ', ',', ' ,\t'])}${name}${value}${pick(random, ['', ';a', ';b=1', ';c="x, y"'])}`;
+    }
+    const same = [...plain].map(([name, value]) => name + value).join(', ');
+    assert.deepEqual(read(text), { control: parseCacheControl(same), targeted: true }, text);
+  }
 });
