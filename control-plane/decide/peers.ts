@@ -7,6 +7,7 @@
 //
 // Marks name edges by their place in the roster of the same number, and most edges stand where most edges stand, so that the
 // ACKs of a thousand edges are a few hundred bytes.
+import { comparePositions, compareVersions } from '../../proto/version.ts';
 import type { Standing } from './acks.ts';
 
 /** Apart from what is kept: nothing of it matters to a replica that starts, and none of it is in a snapshot. */
@@ -43,13 +44,25 @@ export const encodeRoster = (roster: Roster): string => JSON.stringify(roster);
 
 /** `standing`: of each edge of the roster, in its order. */
 export function encodeMarks(roster: number, standings: readonly (Standing | undefined)[]): string {
-  const texts = standings.map((standing) => JSON.stringify(markOf(standing)));
+  let before: Standing | undefined;
+  let last = '{}';
+  const texts = standings.map((standing) => {
+    // Most stand where the one before does, and this is done for each burst of ACKs of a thousand edges.
+    if (!sameMark(standing, before)) last = JSON.stringify(markOf(standing));
+    before = standing;
+    return last;
+  });
   const counts = new Map<string, number>();
   for (const text of texts) counts.set(text, (counts.get(text) ?? 0) + 1);
   let most = '{}';
   for (const [text, count] of counts) if (count > (counts.get(most) ?? 0)) most = text;
   const others = texts.flatMap((text, index) => (text === most ? [] : [`[${index},${text}]`]));
   return `{"roster":${roster},"most":${most},"others":[${others.join()}]}`;
+}
+
+function sameMark(a: Standing | undefined, b: Standing | undefined): boolean {
+  if (!a || !b || a.refused || b.refused) return a === b;
+  return compareVersions(a.applied, b.applied) === 0 && comparePositions(a.position, b.position) === 0;
 }
 
 function markOf(standing: Standing | undefined): Mark {

@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { startRelay } from './relay.ts';
 import { until } from './until.ts';
 
 export interface Cluster {
@@ -14,6 +15,9 @@ export interface Cluster {
   leader(): Promise<number>;
   kill(member: number): Promise<void>;
   start(member: number): void;
+  /** Nothing gets through between the members, until none of them knows a leader; and through again. */
+  part(): Promise<void>;
+  join(): void;
   /** Until a majority answers. */
   healthy(): Promise<void>;
   /** Forgets all revisions but the newest. */
@@ -38,7 +42,9 @@ export async function startCluster(): Promise<Cluster> {
   const folder = mkdtempSync(path.join(tmpdir(), 'meridian-cluster-'));
   const ports = await freePorts(MEMBERS.length * 2);
   const client = (member: number) => `http://127.0.0.1:${ports[member]}`;
-  const peer = (member: number) => `http://127.0.0.1:${ports[MEMBERS.length + member]}`;
+  const wires = await Promise.all(MEMBERS.map((member) => startRelay(ports[MEMBERS.length + member] ?? 0)));
+  const peer = (member: number) => `http://127.0.0.1:${wires[member]?.port}`;
+  const peerListen = (member: number) => `http://127.0.0.1:${ports[MEMBERS.length + member]}`;
   const cluster = MEMBERS.map((member) => `m${member}=${peer(member)}`).join(',');
   const children: (ChildProcess | undefined)[] = MEMBERS.map(() => undefined);
   let generation = 0;
@@ -46,7 +52,7 @@ export async function startCluster(): Promise<Cluster> {
 
   const start = (member: number): void => {
     const urls = ['--listen-client-urls', client(member), '--advertise-client-urls', client(member)];
-    const peers = ['--listen-peer-urls', peer(member), '--initial-advertise-peer-urls', peer(member)];
+    const peers = ['--listen-peer-urls', peerListen(member), '--initial-advertise-peer-urls', peer(member)];
     const timing = ['--heartbeat-interval', '50', '--election-timeout', '500', '--log-level', 'error'];
     children[member] = spawn(
       'etcd',
@@ -79,6 +85,7 @@ export async function startCluster(): Promise<Cluster> {
   const killAll = () => Promise.all(MEMBERS.map(kill));
   const stop = async (): Promise<void> => {
     await killAll();
+    for (const wire of wires) wire.stop();
     rmSync(folder, { recursive: true, force: true });
   };
   for (const member of MEMBERS) start(member);
@@ -102,6 +109,16 @@ export async function startCluster(): Promise<Cluster> {
     leader,
     kill,
     start,
+    async part() {
+      for (const wire of wires) wire.cut();
+      await until('no member to know a leader', async () => {
+        const statuses = await Promise.all(MEMBERS.map(statusOf));
+        return statuses.every((status) => (status?.leader ?? '0') === '0');
+      });
+    },
+    join() {
+      for (const wire of wires) wire.heal();
+    },
     healthy,
     stop,
     async compact() {

@@ -38,6 +38,12 @@ test('faults', async (t) => {
     cluster.start(leader);
   });
 
+  await t.test('the wires between the members of etcd are cut', async () => {
+    await cluster.part();
+    cluster.join();
+    await world.converges(a, b);
+  });
+
   await t.test('a control plane is killed right after it accepted a purge', async () => {
     const answer = a.admin.purge({ targets: [EVERYTHING], timeoutMs: 5000 });
     await answer.count(1);
