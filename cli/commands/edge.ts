@@ -126,7 +126,7 @@ export const command: Command = {
       doc:
         'Keep cached answers on disk as well, in this folder: more than memory holds, and there after a restart. Made when it ' +
         'does not exist; each edge needs its own. A disk that fails turns this off, and serving goes on. After --take-over it ' +
-        'begins empty, when the replaced process has ended.',
+        'is there again when the replaced process has ended. See cache-on-disk.md.',
     },
     'cache-disk-bytes': {
       type: 'string',

@@ -149,6 +149,7 @@ export function diskMetrics(metrics: Metrics, stats: () => DiskStats): void {
   gauge('writes', 'Responses written to disk.', 'writes');
   gauge('written_bytes', 'Bytes written to disk.', 'writtenBytes');
   gauge('dropped', 'Responses not written because the disk did not keep up.', 'dropped');
+  gauge('too_large', 'Responses not written because of their size.', 'refusedTooLarge');
   gauge('evictions', 'Responses thrown off the disk for space.', 'evictions');
   gauge('moved', 'Responses that were kept in place of others because they were used.', 'moved');
   gauge('damaged', 'Responses that were not read as they were written, and not served.', 'damaged');

@@ -2,6 +2,8 @@
 import type { CacheEntry } from '../../../../edge-node/decide/cache/entry.ts';
 import { allocateDisk, diskLimits, segmentsOf } from '../../../../edge-node/io/disk/disk-memory.ts';
 import { DiskStore } from '../../../../edge-node/io/disk/disk-store.ts';
+import { NotingStore } from '../../../../edge-node/io/disk/noting-store.ts';
+import { allocateOutdated, OutdatedKeys } from '../../../../edge-node/io/disk/outdated-keys.ts';
 import { TieredStore } from '../../../../edge-node/io/disk/tiered-store.ts';
 import { MemoryStore } from '../../../../edge-node/io/memory-store.ts';
 import { allocateSharedStore } from '../../../../edge-node/io/shared/handles.ts';
@@ -53,9 +55,14 @@ const shared = (limits?: AnyLimits): SharedStore =>
 
 storedContract('memory', async (limits) => atOnce(new MemoryStore(limits)));
 storedContract('shared', async (limits) => atOnce(shared(limits)));
+storedContract('memory while the disk is awaited', async (limits) => atOnce(noting(limits)));
 storedContract('disk', diskAlone);
 storedContract('memory before disk', (limits = {}) => tiered(limits, 1000));
 storedContract('little memory before disk', (limits = {}) => tiered(limits, 2));
+
+function noting(limits?: ContractLimits): NotingStore {
+  return new NotingStore(new MemoryStore(limits), new OutdatedKeys(allocateOutdated(KEY)));
+}
 
 /** Without a folder. */
 function bareDisk(): DiskStore {
@@ -70,3 +77,4 @@ function bareDisk(): DiskStore {
 const withMemory = (limits?: ContractLimits): TieredStore =>
   new TieredStore(new MemoryStore(limits), bareDisk(), { maxMemoryBody: MAX_MEMORY_BODY });
 storeContract('memory before disk, as memory', withMemory);
+storeContract('memory while the disk is awaited', noting);
