@@ -106,6 +106,8 @@ export interface Edge {
   readonly tlsPort: number | undefined;
   /** Resolves when another process has the ports: what is left is to `stop`. */
   readonly handedOver: Promise<void>;
+  /** Goes on in a new file of the access log, which was moved away. */
+  reopenLog(): void;
   /** Answers what is in flight, then closes. */
   stop(): Promise<void>;
 }
@@ -340,6 +342,7 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
       adminPort,
       tlsPort: doors.port('https'),
       handedOver: handedOver.promise,
+      reopenLog: () => supervisor.reopenLogs(),
       stop: () => lifecycle.stop(),
     };
 

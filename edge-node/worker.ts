@@ -197,6 +197,9 @@ function handle(message: ToWorker | undefined): void {
     case 'listen':
       listenAll(message).then((open) => say({ kind: 'listening', ...open }), fail);
       break;
+    case 'reopen':
+      logged?.reopen();
+      break;
     case 'close':
       void closeAll().then(() => say({ kind: 'closed' }));
       break;

@@ -140,7 +140,9 @@ export const command: Command = {
       value: 'FILE|-|off',
       default: '-',
       env: 'MERIDIAN_ACCESS_LOG',
-      doc: 'Where each request is logged as a line of JSON; "-" is standard output.',
+      doc:
+        'Where each request is logged as a line of JSON; "-" is standard output. SIGHUP opens a file anew, after it was moved ' +
+        'away.',
     },
     'access-log-sample': SAMPLE_OPTION,
     'debug-token-file': {
@@ -201,6 +203,7 @@ export const command: Command = {
     const maxClientConnections = countOption(args, 'max-client-connections', CONNECTIONS);
     const cacheDir = args.text('cache-dir');
     const diskBytes = sizeOption(args, 'cache-disk-bytes');
+    const accessLog = given(args, 'access-log');
     const accessLogSample = shareOption(args, 'access-log-sample');
     const geoFiles = [...args.list('geo-db')];
     const dataDir = args.text('data') ?? path.join('.meridian', `edge-${path.basename(name)}`);
@@ -236,7 +239,7 @@ export const command: Command = {
         inherited: io.env[INHERITED],
         tied: io.process.send && 'it was started by another process, which would start it again (meridian up)',
         ...(cacheDir !== undefined && { diskCache: { folder: cacheDir, maxBytes: diskBytes } }),
-        accessLog: given(args, 'access-log'),
+        accessLog,
         accessLogSample,
         ...(debugToken !== undefined && { debugToken }),
         ...(config && { snapshot: { version: { epoch: 0, revision: 0 }, ...config.resources, drained: [] } }),
@@ -245,9 +248,11 @@ export const command: Command = {
         random: io.random,
       });
       const { port, adminPort, tlsPort } = edge;
+      const isFile = accessLog !== '-' && accessLog !== 'off';
       return {
         ports: { port, adminPort, ...(tlsPort !== undefined && { tlsPort }) },
         ended: edge.handedOver.then(() => 'the ports are handed over'),
+        ...(isFile && { reopen: () => edge.reopenLog() }),
         stop: () => edge.stop(),
       };
     });

@@ -18,6 +18,8 @@ export interface Served {
   readonly ports: Readonly<Record<string, number>>;
   /** Resolves, with the reason, should it be over without a signal. */
   readonly ended?: Promise<string>;
+  /** On SIGHUP, which else ends the process. */
+  readonly reopen?: () => void;
   stop(): Promise<void>;
 }
 
@@ -47,7 +49,7 @@ export async function serve(name: string, io: Io, log: Log, start: () => Promise
     log.error({ err }, `uncaught error, ending: ${err instanceof Error ? err.message : String(err)}`);
     io.process.exit(EXIT.failed);
   };
-  const listeners = {
+  const listeners: Record<string, (...args: unknown[]) => void> = {
     SIGTERM: onSignal,
     SIGINT: onSignal,
     disconnect: onOrphaned,
@@ -59,6 +61,10 @@ export async function serve(name: string, io: Io, log: Log, start: () => Promise
     const served = await started(start);
     log.info(served.ports, `${name} is ready`);
     io.process.send?.({ ready: true, ...served.ports });
+    if (served.reopen) {
+      listeners.SIGHUP = served.reopen;
+      io.process.on('SIGHUP', served.reopen);
+    }
     void served.ended?.then(ending.resolve);
     const cause = await ending.promise;
     log.info({ cause }, `${name} is stopping`);

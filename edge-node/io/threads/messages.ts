@@ -10,6 +10,7 @@
 //   prepared n, or refused n ────────▶
 //           ◀────────────────── commit n      serve it
 //   committed n ─────────────────────▶
+//           ◀──────────────────── reopen       the access log
 //           ◀───────────── close, or stop     no new connections; stop also ends
 //   closed ──────────────────────────▶
 //   suspect, log, failed ────────────▶        at any time
@@ -84,6 +85,8 @@ export type ToWorker =
   | { readonly kind: 'prepare'; readonly generation: Generation }
   | { readonly kind: 'commit'; readonly id: number }
   | { readonly kind: 'listen'; readonly http: SharedPort; readonly https: SecurePort | undefined }
+  /** Goes on in a new file of the access log: it was moved away. */
+  | { readonly kind: 'reopen' }
   | { readonly kind: 'close' }
   | { readonly kind: 'stop'; readonly graceMs: number };
 
@@ -132,6 +135,7 @@ const TO_WORKER: Readonly<Record<ToWorker['kind'], Shape>> = {
   prepare: { generation: 'object' },
   commit: { id: 'number' },
   listen: { http: 'object' },
+  reopen: {},
   close: {},
   stop: { graceMs: 'number' },
 };

@@ -109,6 +109,11 @@ export class Supervisor {
     for (const { port } of this.#live()) port.post(message);
   }
 
+  /** The access log was moved away. */
+  reopenLogs(): void {
+    for (const { port } of this.#live()) port.post({ kind: 'reopen' });
+  }
+
   /** Lets all workers accept, and whoever comes later. Rejects, for good, when one of them cannot. */
   async listen(make: (thread: number) => ToWorker & { kind: 'listen' }): Promise<void> {
     this.#listen = make;

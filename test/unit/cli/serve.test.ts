@@ -129,3 +129,26 @@ test('what cannot be started is a failure that says why and what to do', async (
     assert.deepEqual([world.sent, world.process.eventNames()], [[], []]);
   }
 });
+
+test('SIGHUP is for whoever has something to open anew, and is left alone by others', async () => {
+  const world = new World();
+  let reopened = 0;
+  const reopen = (): void => {
+    reopened += 1;
+  };
+  const code = world.serve(() => Promise.resolve({ ...world.served(), reopen }));
+  await settle();
+  world.process.emit('SIGHUP');
+  world.process.emit('SIGHUP');
+  assert.deepEqual([reopened, world.stops], [2, 0]);
+  world.process.emit('SIGTERM');
+  world.stopping.resolve();
+  assert.equal(await code, 0);
+  assert.equal(world.process.listenerCount('SIGHUP'), 0);
+  const other = new World();
+  void other.serve();
+  await settle();
+  assert.equal(other.process.listenerCount('SIGHUP'), 0);
+  other.stopping.resolve();
+  other.process.emit('SIGTERM');
+});
