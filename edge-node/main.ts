@@ -28,6 +28,7 @@ import { Prober } from './io/prober.ts';
 import { SharedBarrier } from './io/shared/shared-barrier.ts';
 import { SharedConnections } from './io/shared/shared-connections.ts';
 import { SharedCounters } from './io/shared/shared-counters.ts';
+import { SharedFills } from './io/shared/shared-fills.ts';
 import { SharedStore } from './io/shared/shared-store.ts';
 import { SnapshotApplier } from './io/snapshot-applier.ts';
 import { SnapshotFile } from './io/snapshot-file.ts';
@@ -137,6 +138,7 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
     const cache = new SharedStore(memory.store, 0, { localBytes: 0, patienceMs: PATIENCE_MS });
     const barrier = new SharedBarrier(memory.barrier);
     const connections = new SharedConnections(memory.connections, 0);
+    const fills = new SharedFills(memory.fills, 0);
     const doors = new Doors();
     let disk: DiskCache | undefined;
 
@@ -153,6 +155,7 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
         cache.recover(thread);
         disk?.recover(thread);
         connections.recover(thread);
+        fills.recover(thread);
         doors.forget(thread);
         metrics.counter('meridian_thread_deaths_total', 'Threads that ended, by whatever cause.').add();
       },

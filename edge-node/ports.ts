@@ -6,6 +6,8 @@ import type { Random } from '../infra/runtime/random.ts';
 import type { Admitted, RequestHead } from './decide/admit.ts';
 import type { Barrier } from './decide/barrier.ts';
 import type { CacheEntry, CacheStore } from './decide/cache/entry.ts';
+import type { FillClaims } from './decide/cache/fills.ts';
+import type { Invalidations } from './decide/cache/invalidation.ts';
 import type { PreparedAnswer } from './decide/cache/prepared.ts';
 import type { CompiledOrigin, CompiledSite, CompiledSnapshot } from './decide/compile.ts';
 import type { Failure } from './decide/errors.ts';
@@ -161,4 +163,7 @@ export interface Ports {
   readonly health: Pick<HealthTable, 'status'>;
   readonly origins: OriginPort;
   readonly ledger: Ledger;
+  /** What other threads ask for, and have made invalid; undefined: there are none. */
+  readonly claims?: FillClaims | undefined;
+  readonly invalidations?: Invalidations | undefined;
 }

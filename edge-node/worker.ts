@@ -27,7 +27,9 @@ import { DEFAULT_ORIGIN_LIMITS } from './io/origin/shared.ts';
 import { SharedBarrier } from './io/shared/shared-barrier.ts';
 import { SharedConnections } from './io/shared/shared-connections.ts';
 import { SharedCounters } from './io/shared/shared-counters.ts';
+import { SharedFills } from './io/shared/shared-fills.ts';
 import { SharedHealth } from './io/shared/shared-health.ts';
+import { SharedInvalidations } from './io/shared/shared-invalidations.ts';
 import { SharedStore } from './io/shared/shared-store.ts';
 import { type ListenAddress, peerAddress } from './io/sockets.ts';
 import {
@@ -125,6 +127,8 @@ const ports: Ports & { cache: Ports['cache'] } = {
     clock,
     logged && ((x, bytes, ms) => logged.log(accessRecord(x, bytes, ms, clock.now()))),
   ),
+  claims: workers > 1 ? new SharedFills(setup.fills, thread) : undefined,
+  invalidations: workers > 1 ? new SharedInvalidations(setup.invalidations) : undefined,
 };
 const engine = createEngine(ports, STEPS);
 const events = {

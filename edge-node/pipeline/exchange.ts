@@ -12,8 +12,9 @@ import type { CompiledOrigin, CompiledRoute, CompiledSite } from '../decide/comp
 import type { Failure } from '../decide/errors.ts';
 import { combinedField, type FieldList } from '../decide/fields.ts';
 import type { CacheOutcome, ClientPort, ExchangeEnd, Ports, RequestBody, Serving, Settled } from '../ports.ts';
-import type { Fill, Share } from './fill.ts';
+import type { Fill } from './fill.ts';
 import type { Tee } from './tee.ts';
+import type { Share } from './waiters.ts';
 
 /** Why the request goes to an origin. */
 export type Forward = 'uri-miss' | 'vary-miss' | 'purged' | StaleReason | BypassReason;
@@ -74,7 +75,7 @@ export class Exchange implements Settled {
   /** Others may wait for what this one asks an origin for. */
   fill: Fill | undefined = undefined;
   /** It waits, or has waited, for what others ask for. */
-  share: Share | undefined = undefined;
+  share: Share<Fill> | undefined = undefined;
   // choose
   candidates: readonly CompiledOrigin[] | undefined = undefined;
   attempt = 0;

@@ -7,10 +7,12 @@ import { allocateSharedStore } from '../shared/handles.ts';
 import { allocateSharedBarrier } from '../shared/shared-barrier.ts';
 import { allocateSharedConnections, type ConnectionLimits } from '../shared/shared-connections.ts';
 import { allocateSharedCounters } from '../shared/shared-counters.ts';
+import { allocateSharedFills } from '../shared/shared-fills.ts';
+import { allocateSharedInvalidations } from '../shared/shared-invalidations.ts';
 import { canSharePorts } from './held-port.ts';
 import type { WorkerSetup } from './messages.ts';
 
-export type SharedMemory = Pick<WorkerSetup, 'store' | 'localBytes' | 'barrier' | 'counters' | 'connections'>;
+export type SharedMemory = Omit<WorkerSetup, 'thread' | 'workers' | 'edge' | 'accessLog'>;
 
 export interface MemoryOptions {
   readonly workers: number;
@@ -35,6 +37,8 @@ export function allocateMemory({ workers, cacheBytes, connections }: MemoryOptio
     barrier: allocateSharedBarrier(randomKey()),
     counters: allocateSharedCounters(threads),
     connections: allocateSharedConnections(connections, threads, randomKey()),
+    fills: allocateSharedFills(threads, randomKey()),
+    invalidations: allocateSharedInvalidations(randomKey()),
   };
 }
 

@@ -20,7 +20,9 @@ import type { SharedStoreHandles } from '../shared/handles.ts';
 import type { SharedBarrierHandles } from '../shared/shared-barrier.ts';
 import type { SharedConnectionsHandles } from '../shared/shared-connections.ts';
 import type { SharedCountersHandles } from '../shared/shared-counters.ts';
+import type { SharedFillsHandles } from '../shared/shared-fills.ts';
 import type { SharedHealthHandles } from '../shared/shared-health.ts';
+import type { SharedInvalidationsHandles } from '../shared/shared-invalidations.ts';
 
 /** What a worker has from birth. */
 export interface WorkerSetup {
@@ -34,6 +36,8 @@ export interface WorkerSetup {
   readonly barrier: SharedBarrierHandles;
   readonly counters: SharedCountersHandles;
   readonly connections: SharedConnectionsHandles;
+  readonly fills: SharedFillsHandles;
+  readonly invalidations: SharedInvalidationsHandles;
   /** A file's path, "-" for standard output, or "off". */
   readonly accessLog: string;
 }
