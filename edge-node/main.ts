@@ -30,6 +30,7 @@ import { Prober } from './io/prober.ts';
 import { SharedBarrier } from './io/shared/shared-barrier.ts';
 import { SharedConnections } from './io/shared/shared-connections.ts';
 import { SharedCounters } from './io/shared/shared-counters.ts';
+import { SharedFills } from './io/shared/shared-fills.ts';
 import { SharedPulse } from './io/shared/shared-pulse.ts';
 import { SharedSkips } from './io/shared/shared-skips.ts';
 import { SharedStore } from './io/shared/shared-store.ts';
@@ -152,6 +153,7 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
     const barrier = new SharedBarrier(memory.barrier);
     const connections = new SharedConnections(memory.connections, 0);
     const pulse = new SharedPulse(memory.pulse);
+    const fills = new SharedFills(memory.fills, 0);
     const doors = new Doors();
     let disk: DiskCache | undefined;
 
@@ -170,6 +172,7 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
         cache.recover(thread);
         disk?.recover(thread);
         connections.recover(thread);
+        fills.recover(thread);
         doors.forget(thread);
         metrics.counter('meridian_thread_deaths_total', 'Threads that ended, by whatever cause.').add();
       },

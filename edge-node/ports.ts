@@ -7,6 +7,8 @@ import type { Admitted, RequestHead } from './decide/admit.ts';
 import type { Barrier } from './decide/barrier.ts';
 import type { CacheEntry, CacheStore } from './decide/cache/entry.ts';
 import type { NotStoredReason } from './decide/cache/explain.ts';
+import type { FillClaims } from './decide/cache/fills.ts';
+import type { Invalidations } from './decide/cache/invalidation.ts';
 import type { PreparedAnswer } from './decide/cache/prepared.ts';
 import type { CompiledOrigin, CompiledSite, CompiledSnapshot } from './decide/compile.ts';
 import type { Failure } from './decide/errors.ts';
@@ -169,4 +171,7 @@ export interface Ports {
   readonly ledger: Ledger;
   /** Remembers why an answer for a key was not stored, for who asks; `now`: Unix milliseconds. */
   readonly skips?: { note(key: string, reason: NotStoredReason, now: number): void };
+  /** What other threads ask for, and have made invalid; undefined: there are none. */
+  readonly claims?: FillClaims | undefined;
+  readonly invalidations?: Invalidations | undefined;
 }

@@ -32,7 +32,9 @@ import { DEFAULT_ORIGIN_LIMITS } from './io/origin/shared.ts';
 import { SharedBarrier } from './io/shared/shared-barrier.ts';
 import { SharedConnections } from './io/shared/shared-connections.ts';
 import { SharedCounters } from './io/shared/shared-counters.ts';
+import { SharedFills } from './io/shared/shared-fills.ts';
 import { SharedHealth } from './io/shared/shared-health.ts';
+import { SharedInvalidations } from './io/shared/shared-invalidations.ts';
 import { SharedPulse } from './io/shared/shared-pulse.ts';
 import { SharedSkips } from './io/shared/shared-skips.ts';
 import { SharedStore } from './io/shared/shared-store.ts';
@@ -143,6 +145,8 @@ const ports: Ports & { cache: Ports['cache'] } = {
       ),
   ),
   skips: new SharedSkips(setup.skips),
+  claims: workers > 1 ? new SharedFills(setup.fills, thread) : undefined,
+  invalidations: workers > 1 ? new SharedInvalidations(setup.invalidations) : undefined,
 };
 const engine = createEngine(ports, STEPS);
 const debug = setup.debugToken === undefined ? undefined : new DebugToken(setup.debugToken, metrics);

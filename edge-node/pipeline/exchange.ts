@@ -23,9 +23,10 @@ import type {
   Serving,
   Settled,
 } from '../ports.ts';
-import type { Fill, Share } from './fill.ts';
+import type { Fill } from './fill.ts';
 import type { SliceIndex } from './slices/slice-index.ts';
 import type { Tee } from './tee.ts';
+import type { Share } from './waiters.ts';
 
 /** Why the request goes to an origin. */
 export type Forward = 'uri-miss' | 'vary-miss' | 'purged' | 'partial' | StaleReason | BypassReason;
@@ -104,7 +105,7 @@ export class Exchange implements Settled {
   /** Others may wait for what this one asks an origin for. */
   fill: Fill | undefined = undefined;
   /** It waits, or has waited, for what others ask for. */
-  share: Share | undefined = undefined;
+  share: Share<Fill> | undefined = undefined;
   // choose
   candidates: readonly CompiledOrigin[] | undefined = undefined;
   attempt = 0;

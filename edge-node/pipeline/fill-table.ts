@@ -9,17 +9,22 @@ import {
   RecentKeys,
   refreshesEarly,
   supersedes,
+  TAKEN,
+  UNSHARED,
 } from '../decide/cache/fills.ts';
-import { InvalidationLog } from '../decide/cache/invalidation.ts';
+import { type Invalidations, LocalInvalidations } from '../decide/cache/invalidation.ts';
 import { PLAIN_LOOKUP, RANGE_LOOKUP } from '../decide/cache/request.ts';
 import { varyValues } from '../decide/cache/vary.ts';
 import { withoutFields } from '../decide/fields.ts';
 import type { Ports } from '../ports.ts';
 import { Exchange } from './exchange.ts';
 import { Fill } from './fill.ts';
+import { RemoteFill } from './remote-fill.ts';
 import type { Engine } from './run.ts';
 import type { Outcome } from './table.ts';
 import { Unattended } from './unattended.ts';
+
+export type AnyFill = Fill | RemoteFill;
 
 export interface FillStats {
   /** At the moment. */
@@ -37,22 +42,21 @@ const RANGE: ReadonlySet<string> = new Set(['range', 'if-range']);
 
 export class FillTable {
   readonly ports: Ports;
-  readonly #invalidated = new InvalidationLog();
+  readonly #invalidations: Invalidations;
   readonly #limits: FillLimits;
   /** The newest of each key; the others follow by `next`. */
-  readonly #fills = new Map<string, Fill>();
+  readonly #fills = new Map<string, AnyFill>();
   readonly #uncollapsed: RecentKeys;
   readonly #unrefreshed: RecentKeys;
   /** Kept by the fills. */
   waiting = 0;
-  /** Rises with each invalidation. To be read when a request to an origin is sent, and kept with its exchange. */
-  moment = 0;
   #refused = 0;
   #useless = 0;
   #refreshes = 0;
 
   constructor(ports: Ports, limits: Partial<FillLimits> = {}) {
     this.ports = ports;
+    this.#invalidations = ports.invalidations ?? new LocalInvalidations();
     this.#limits = { ...DEFAULT_FILL_LIMITS, ...limits };
     this.#uncollapsed = new RecentKeys(this.#limits.remembered, this.#limits.uncollapsedMs);
     this.#unrefreshed = new RecentKeys(this.#limits.remembered, this.#limits.refreshHoldMs);
@@ -67,7 +71,7 @@ export class FillTable {
     const newest = this.#fills.get(x.key);
     const { directives } = requestClass;
     if (newest === undefined) {
-      if (!directives.noStore) this.#begin(x, undefined, false);
+      if (!directives.noStore && this.#begin(x, undefined, false) === undefined) return this.#waitElsewhere(x, engine);
       return 'choose';
     }
     if (!mayWait(directives)) return 'choose';
@@ -76,12 +80,23 @@ export class FillTable {
       if (!directives.noStore && count(newest) < this.#limits.perKey) this.#begin(x, newest, false);
       return 'choose';
     }
-    x.share ??= { fill: undefined, rounds: 0, until: clock.monotonic() + this.#limits.waitMs };
-    if (x.share.rounds >= this.#limits.rounds) return 'choose';
-    if (this.waiting >= this.#limits.waiters) {
-      this.#refused += 1;
-      return 'choose';
-    }
+    return this.#mayJoin(x) ? fill.join(x, engine) : 'choose';
+  }
+
+  #mayJoin(x: Exchange): boolean {
+    x.share ??= { fill: undefined, rounds: 0, until: this.ports.clock.monotonic() + this.#limits.waitMs };
+    if (x.share.rounds >= this.#limits.rounds) return false;
+    if (this.waiting < this.#limits.waiters) return true;
+    this.#refused += 1;
+    return false;
+  }
+
+  /** Another thread asks for the same. */
+  #waitElsewhere(x: Exchange, engine: Engine): Outcome<'collapse'> {
+    if (x.requestClass?.kind !== 'lookup' || !mayWait(x.requestClass.directives) || !this.#mayJoin(x)) return 'choose';
+    const fill = new RemoteFill(x, this);
+    this.#fills.set(x.key, fill);
+    this.ports.claims?.whenFree(x.key, this.#limits.waitMs, (useless) => fill.onFree(useless));
     return fill.join(x, engine);
   }
 
@@ -96,7 +111,6 @@ export class FillTable {
       if (varyValues(entry.head.vary, fill.x.request.fields) === entry.head.variant) return;
     }
     if (newest !== undefined && count(newest) >= this.#limits.perKey) return;
-    this.#refreshes += 1;
     // If it has changed, nobody may want all of what is kept in slices.
     const sliced = entry.head.slices !== undefined;
     const fields = sliced ? [...withoutFields(x.request.fields, RANGE), 'range', 'bytes=0-0'] : x.request.fields;
@@ -113,7 +127,8 @@ export class FillTable {
     behind.stale = entry;
     // No client is answered, so there is nothing to enter in the ledger.
     behind.finished = true;
-    this.#begin(behind, newest, true);
+    if (this.#begin(behind, newest, true) === undefined) return;
+    this.#refreshes += 1;
     engine.resume(behind, 'collapse', 'choose');
   }
 
@@ -125,14 +140,13 @@ export class FillTable {
   /** RFC 9111 section 4.4: what is stored under `key`, and what was requested for it before now, is not to be used any more. */
   invalidate(key: string): void {
     // First noted: what is stored between the two goes with the rest.
-    this.#invalidated.note(key, this.moment);
-    this.moment += 1;
+    this.#invalidations.note(key);
     this.ports.cache.remove(key);
   }
 
   /** Whether an unsafe request has made invalid what `x` brings, since that was asked for. */
   isInvalid({ key, moment }: Exchange): boolean {
-    return moment < this.moment && this.#invalidated.bars(key, moment);
+    return this.#invalidations.bars(key, moment);
   }
 
   /** Stores what was gathered for `x`, unless an unsafe request came in between. */
@@ -141,7 +155,16 @@ export class FillTable {
       writer.abort();
       return undefined;
     }
-    return writer.commit();
+    const entry = writer.commit();
+    if (entry === undefined || !this.isInvalid(x)) return entry;
+    // Another thread has noted it in between, and removed what was there before this.
+    this.ports.cache.remove(x.key);
+    return undefined;
+  }
+
+  /** As it stands now: to be kept with a request to an origin. */
+  get moment(): number {
+    return this.#invalidations.moment;
   }
 
   /** `writer`, which stores nothing that an unsafe request has made invalid. */
@@ -159,6 +182,11 @@ export class FillTable {
     if (this.#uncollapsed.size > 0) this.#uncollapsed.forget(key);
   }
 
+  /** Other threads wait no longer. */
+  release(claim: number, useless: boolean): void {
+    this.ports.claims?.release(claim, useless);
+  }
+
   onUseless(key: string): void {
     this.#useless += 1;
     this.#uncollapsed.note(key, this.ports.clock.monotonic());
@@ -172,7 +200,7 @@ export class FillTable {
   }
 
   /** May be called more than once. */
-  remove(fill: Fill): void {
+  remove(fill: AnyFill): void {
     const { key } = fill.x;
     const newest = this.#fills.get(key);
     if (newest === fill) {
@@ -195,18 +223,22 @@ export class FillTable {
     };
   }
 
-  #begin(x: Exchange, newest: Fill | undefined, isRefresh: boolean): void {
-    const fill = new Fill(x, this, isRefresh);
+  /** Undefined: another thread asks for the same. Only the first for a key is known to others. */
+  #begin(x: Exchange, newest: AnyFill | undefined, isRefresh: boolean): Fill | undefined {
+    const claim = newest === undefined ? (this.ports.claims?.claim(x.key) ?? UNSHARED) : UNSHARED;
+    if (claim === TAKEN) return undefined;
+    const fill = new Fill(x, this, isRefresh, claim);
     fill.next = newest;
     x.fill = fill;
     this.#fills.set(x.key, fill);
+    return fill;
   }
 
   /** The fill whose answer `x` can expect to get as its own. */
-  #suitable(newest: Fill, x: Exchange): Fill | undefined {
+  #suitable(newest: AnyFill, x: Exchange): AnyFill | undefined {
     const { fields } = x.request;
     const vary = this.#vary(newest, x);
-    for (let fill: Fill | undefined = newest; fill !== undefined; fill = fill.next) {
+    for (let fill: AnyFill | undefined = newest; fill !== undefined; fill = fill.next) {
       const { head } = fill;
       const alike =
         head === undefined
@@ -218,8 +250,8 @@ export class FillTable {
   }
 
   /** What answers to the key of `x` vary by, as far as is known. */
-  #vary(newest: Fill, x: Exchange): readonly string[] {
-    for (let fill: Fill | undefined = newest; fill !== undefined; fill = fill.next) {
+  #vary(newest: AnyFill, x: Exchange): readonly string[] {
+    for (let fill: AnyFill | undefined = newest; fill !== undefined; fill = fill.next) {
       if (fill.vary !== undefined) return fill.vary;
     }
     if (x.stale !== undefined) return x.stale.head.vary;
@@ -228,8 +260,8 @@ export class FillTable {
   }
 }
 
-function count(newest: Fill): number {
+function count(newest: AnyFill): number {
   let fills = 0;
-  for (let fill: Fill | undefined = newest; fill !== undefined; fill = fill.next) fills += 1;
+  for (let fill: AnyFill | undefined = newest; fill !== undefined; fill = fill.next) fills += 1;
   return fills;
 }

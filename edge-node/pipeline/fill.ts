@@ -2,43 +2,35 @@
 // client that caused it for as long as others wait. What it may do for whom is decided in decide/cache/fills.ts.
 
 import type { CacheEntry, StoredHead } from '../decide/cache/entry.ts';
-import { afterFailure, isShareable, isStreamed, type Offer, receive } from '../decide/cache/fills.ts';
+import {
+  afterFailure,
+  isAwaitedElsewhere,
+  isShareable,
+  isStreamed,
+  type Offer,
+  receive,
+  UNSHARED,
+} from '../decide/cache/fills.ts';
 import { purgeName } from '../decide/cache/key.ts';
 import type { Preparation } from '../decide/cache/prepared.ts';
 import { OF_THE_REQUEST } from '../decide/cache/refresh.ts';
 import { type Failure, failure } from '../decide/errors.ts';
 import { isPurged } from '../decide/purged.ts';
 import type { OriginFailure } from '../decide/retry.ts';
-import type { Ports } from '../ports.ts';
-import { askedName, type Exchange, finish, required, useEntry } from './exchange.ts';
-import type { FillTable } from './fill-table.ts';
+import { askedName, type Exchange, required, useEntry } from './exchange.ts';
+import type { AnyFill, FillTable } from './fill-table.ts';
 import type { Engine } from './run.ts';
 import type { TeeWatcher } from './tee.ts';
 import { Unattended } from './unattended.ts';
-
-/** What an exchange has to do with fills that are not its own. */
-export interface Share {
-  /** It was answered by this one. */
-  fill: Fill | undefined;
-  /** How many it has waited for. */
-  rounds: number;
-  /** Monotonic milliseconds. */
-  readonly until: number;
-}
-
-interface Waiter {
-  readonly x: Exchange;
-  readonly engine: Engine;
-  readonly timer: ReturnType<Ports['clock']['after']>;
-}
+import { type Waiter, Waiters } from './waiters.ts';
 
 export class Fill implements TeeWatcher {
   readonly x: Exchange;
   readonly #table: FillTable;
   /** No client has caused it. */
   readonly #isRefresh: boolean;
-  /** In the order in which they came. */
-  #waiters: Set<Waiter> | undefined;
+  #claim: number;
+  #waiters: Waiters | undefined;
   /** Of its answer, from when that is being stored. */
   head: StoredHead | undefined = undefined;
   /** What is made ready for those who are answered from it in the same second. */
@@ -46,10 +38,12 @@ export class Fill implements TeeWatcher {
   #isStreamed = false;
   #settled = false;
   /** Another for the same key. */
-  next: Fill | undefined = undefined;
+  next: AnyFill | undefined = undefined;
 
-  constructor(x: Exchange, table: FillTable, isRefresh: boolean) {
+  /** `claim`: what other threads know it by. */
+  constructor(x: Exchange, table: FillTable, isRefresh: boolean, claim: number) {
     this.x = x;
+    this.#claim = claim;
     this.#table = table;
     this.#isRefresh = isRefresh;
   }
@@ -89,17 +83,17 @@ export class Fill implements TeeWatcher {
     const share = required(x.share, 'share');
     if (this.#isStreamed) return this.#take(x) === 'take' ? 'respond' : 'choose';
     share.rounds += 1;
-    const { clock } = this.#table.ports;
-    const timer = clock.after(Math.max(0, share.until - clock.monotonic()), () => this.#onLate(waiter));
-    const waiter: Waiter = { x, engine, timer };
-    this.#waiters ??= new Set();
-    this.#waiters.add(waiter);
-    this.#table.waiting += 1;
-    x.client.onGone = () => {
-      this.#release(waiter);
-      finish(x, this.#table.ports, 'client-gone', 0);
-      this.#stopIfUnwanted();
-    };
+    this.#waiters ??= new Waiters(this.#table.ports, this.#table);
+    this.#waiters.add(
+      x,
+      engine,
+      (waiter) => {
+        this.#table.onUseless(x.key);
+        this.#waiters?.resume(waiter, 'choose');
+        this.#stopIfUnwanted();
+      },
+      () => this.#stopIfUnwanted(),
+    );
     return 'wait';
   }
 
@@ -132,14 +126,14 @@ export class Fill implements TeeWatcher {
     this.#table.remove(this);
     if (this.#isRefresh) this.#table.onRefreshInVain(this.x, undefined);
     if (cause !== undefined) this.#fail(failure(cause.code, cause.detail));
-    else if (this.#table.isInvalid(this.x)) this.#each((waiter) => this.#again(waiter));
+    else if (this.#table.isInvalid(this.x)) this.#onOutdated();
     else this.#onUseless();
   }
 
   /** The client of its exchange has left. */
   onClientGone(): void {
     this.x.client = new Unattended(this.x.request);
-    if (!this.#settled && !this.awaited) this.#table.remove(this);
+    if (!this.#settled && !this.awaited) this.#abandon();
   }
 
   #onStoring(head: StoredHead): void {
@@ -149,7 +143,7 @@ export class Fill implements TeeWatcher {
       // Each takes what it wants of what is there, and asks for the rest.
       this.#table.remove(this);
       if (x.client instanceof Unattended) tee.abort();
-      this.#each((waiter) => this.#again(waiter));
+      this.#onOutdated();
       return;
     }
     const streamed = isStreamed(x.answerLength);
@@ -161,48 +155,56 @@ export class Fill implements TeeWatcher {
     this.head = head;
     this.#isStreamed = streamed;
     tee.watch(this);
-    if (this.#waiters === undefined) return;
     // Those whom it will not suit need not wait for its end.
     if (streamed) this.#offer(undefined, head);
-    else this.#each((waiter) => this.#sendOn(waiter, this.#receive(waiter.x, head).kind));
+    else this.#waiters?.each((waiter) => this.#sendOn(waiter, this.#receive(waiter.x, head).kind));
   }
 
   #onNotStored(): void {
     const reason = this.x.forwardDetail;
     // What another's request forbids to store may be stored for the next.
     const ofTheRequest = (OF_THE_REQUEST as ReadonlySet<string | undefined>).has(reason);
-    if (ofTheRequest) this.#each((waiter) => this.#again(waiter));
+    if (ofTheRequest) this.#onOutdated();
     else this.#onUseless();
+  }
+
+  /** It is of no use to those who wait, but another may be. */
+  #onOutdated(): void {
+    this.#release(false);
+    this.#waiters?.each((waiter) => this.#waiters?.again(waiter));
   }
 
   /** To wait for it was in vain, and would be again. */
   #onUseless(): void {
+    this.#release(true);
     if ((this.#waiters?.size ?? 0) > 0) this.#table.onUseless(this.x.key);
-    this.#each((waiter) => this.#resume(waiter, 'choose'));
+    this.#waiters?.each((waiter) => this.#waiters?.resume(waiter, 'choose'));
   }
 
   #fail(cause: Failure | undefined): void {
-    this.#each((waiter) => {
+    this.#release(false);
+    this.#waiters?.each((waiter) => {
       const { x } = waiter;
       const { stale, share } = x;
       const barred = stale === undefined || isPurged(this.#table.ports.barrier, stale, askedName(x));
       if (!barred && (x.staleAllowed || x.staleOnError) && useEntry(x, stale)) {
         x.outcome = 'stale';
-        this.#resume(waiter, 'respond');
-      } else if (afterFailure(share?.rounds ?? 0) === 'again') this.#again(waiter);
+        this.#waiters?.resume(waiter, 'respond');
+      } else if (afterFailure(share?.rounds ?? 0) === 'again') this.#waiters?.again(waiter);
       else if (cause !== undefined) {
         x.failure = cause;
-        this.#resume(waiter, 'refuse');
-      } else this.#resume(waiter, 'choose');
+        this.#waiters?.resume(waiter, 'refuse');
+      } else this.#waiters?.resume(waiter, 'choose');
     });
   }
 
   /** `entry` undefined: the body is still coming. */
   #offer(entry: CacheEntry | undefined, head: StoredHead): void {
     this.head = head;
-    this.#each((waiter) => {
+    if (entry !== undefined || !isAwaitedElsewhere(this.length)) this.#release(false);
+    this.#waiters?.each((waiter) => {
       const kind = this.#take(waiter.x, entry);
-      if (kind === 'take') this.#resume(waiter, 'respond');
+      if (kind === 'take') this.#waiters?.resume(waiter, 'respond');
       else this.#sendOn(waiter, kind);
     });
   }
@@ -229,49 +231,27 @@ export class Fill implements TeeWatcher {
   }
 
   #sendOn(waiter: Waiter, kind: 'take' | 'again' | 'alone'): void {
-    if (kind === 'again') this.#again(waiter);
-    else if (kind === 'alone') this.#resume(waiter, 'choose');
-  }
-
-  /** As if it had just come, but for how long it has waited. */
-  #again(waiter: Waiter): void {
-    const { x } = waiter;
-    x.found = undefined;
-    x.stale = undefined;
-    x.staleAllowed = false;
-    x.staleOnError = false;
-    this.#resume(waiter, 'lookUp');
-  }
-
-  #resume(waiter: Waiter, next: 'lookUp' | 'respond' | 'choose' | 'refuse'): void {
-    if (!this.#release(waiter)) return;
-    waiter.engine.resume(waiter.x, 'collapse', next);
-  }
-
-  #release(waiter: Waiter): boolean {
-    if (this.#waiters?.delete(waiter) !== true) return false;
-    this.#table.waiting -= 1;
-    waiter.timer.cancel();
-    waiter.x.client.onGone = undefined;
-    return true;
-  }
-
-  /** Those who are there now: what one of them does may bring others. */
-  #each(run: (waiter: Waiter) => void): void {
-    if (this.#waiters !== undefined) for (const waiter of [...this.#waiters]) run(waiter);
-  }
-
-  #onLate(waiter: Waiter): void {
-    this.#table.onUseless(this.x.key);
-    this.#resume(waiter, 'choose');
-    this.#stopIfUnwanted();
+    if (kind === 'again') this.#waiters?.again(waiter);
+    else if (kind === 'alone') this.#waiters?.resume(waiter, 'choose');
   }
 
   #stopIfUnwanted(): void {
     const { x } = this;
     if (this.awaited || !(x.client instanceof Unattended)) return;
-    if (!this.#settled) this.#table.remove(this);
+    if (!this.#settled) this.#abandon();
     x.tee?.stopIfUnwanted();
+  }
+
+  #abandon(): void {
+    this.#table.remove(this);
+    this.#release(false);
+  }
+
+  /** Other threads look for themselves; `useless`: each of their requests, too. */
+  #release(useless: boolean): void {
+    if (this.#claim === UNSHARED) return;
+    this.#table.release(this.#claim, useless);
+    this.#claim = UNSHARED;
   }
 
   #names(): Omit<Offer, 'head'> {

@@ -4,6 +4,7 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after } from 'node:test';
 import { PurgeBarrier } from '../../edge-node/decide/barrier.ts';
+import type { FillLimits } from '../../edge-node/decide/cache/fills.ts';
 import { compileSnapshot } from '../../edge-node/decide/compile.ts';
 import type { FieldList } from '../../edge-node/decide/fields.ts';
 import { HealthTable } from '../../edge-node/decide/health.ts';
@@ -15,6 +16,7 @@ import { MemoryStore } from '../../edge-node/io/memory-store.ts';
 import { OriginClient } from '../../edge-node/io/origin/client.ts';
 import { connector } from '../../edge-node/io/origin/connector.ts';
 import { Exchange } from '../../edge-node/pipeline/exchange.ts';
+import { FillTable } from '../../edge-node/pipeline/fill-table.ts';
 import { createEngine } from '../../edge-node/pipeline/run.ts';
 import { STEPS } from '../../edge-node/pipeline/steps/index.ts';
 import type { ExchangeEnd, Ports } from '../../edge-node/ports.ts';
@@ -66,6 +68,7 @@ export interface TestEdge {
   readonly events: ListenerEvents;
   readonly cache: MemoryStore;
   readonly barrier: PurgeBarrier;
+  readonly fills: FillTable;
   /** How exchanges ended, in that order. */
   readonly ends: ExchangeEnd[];
   /** "code: detail" of everything that the listener refused by itself. */
@@ -80,6 +83,7 @@ export async function startEdge(
   origins: Readonly<Record<string, string>>,
   limits: Partial<Http1Limits> = {},
   timeouts: Partial<OriginTimeouts> = {},
+  fillLimits: Partial<FillLimits> = {},
 ): Promise<TestEdge> {
   const pool = { ...poolOf(origins), timeouts: { ...PATIENT, ...timeouts } };
   const snapshot = compileSnapshot({ ...snapshotOf(1), pools: [pool] }, 'edge-1');
@@ -110,7 +114,7 @@ export async function startEdge(
     origins: client,
     ledger: { record: (_exchange, end) => ends.push(end) },
   };
-  const engine = createEngine(ports, STEPS);
+  const engine = createEngine(ports, STEPS, undefined, new FillTable(ports, fillLimits));
   const events: ListenerEvents = {
     onExchange: (end) => engine.start(new Exchange(end, systemClock.monotonic())),
     onRefused: (code, detail) => refused.push(`${code}: ${detail}`),
@@ -123,5 +127,5 @@ export async function startEdge(
     await listener.stop(systemClock, 0);
     await client.close();
   });
-  return { port: listener.port, listener, events, cache, barrier, ends, refused };
+  return { port: listener.port, listener, events, cache, barrier, fills: engine.fills, ends, refused };
 }

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { PurgeBarrier } from '../../edge-node/decide/barrier.ts';
 import { cacheName } from '../../edge-node/decide/cache/cache-status.ts';
 import type { NotStoredReason } from '../../edge-node/decide/cache/explain.ts';
-import type { FillLimits } from '../../edge-node/decide/cache/fills.ts';
+import type { FillClaims, FillLimits } from '../../edge-node/decide/cache/fills.ts';
 import { type CompiledOrigin, compileSnapshot } from '../../edge-node/decide/compile.ts';
 import type { FieldList } from '../../edge-node/decide/fields.ts';
 import { HealthTable } from '../../edge-node/decide/health.ts';
@@ -44,6 +44,7 @@ export interface WorldOptions {
   readonly steps?: Partial<Steps>;
   readonly cacheLimits?: Partial<StoreLimits>;
   readonly fillLimits?: Partial<FillLimits>;
+  readonly claims?: FillClaims;
 }
 
 export const LONDON: Location = { latitude: 51.5, longitude: -0.1 };
@@ -94,10 +95,10 @@ export class World {
   readonly fills: FillTable;
   readonly #engine: Engine;
 
-  constructor({ snapshot = demoSnapshot(), steps = {}, cacheLimits = {}, fillLimits = {} }: WorldOptions = {}) {
+  constructor({ snapshot = demoSnapshot(), steps = {}, cacheLimits = {}, fillLimits = {}, claims }: WorldOptions = {}) {
     this.cache = new MemoryStore(cacheLimits);
     this.apply(snapshot);
-    const ports = this.#ports();
+    const ports = { ...this.#ports(), claims };
     this.fills = new FillTable(ports, fillLimits);
     this.#engine = createEngine(ports, this.#watch({ ...STEPS, ...steps }), undefined, this.fills);
   }

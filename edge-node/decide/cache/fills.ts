@@ -59,6 +59,27 @@ export function looksAlike(vary: readonly string[], a: FieldList, b: FieldList):
   return vary.length === 0 || a === b || varyValues(vary, a) === varyValues(vary, b);
 }
 
+/** Which thread asks for what. Without it there is but one. */
+export interface FillClaims {
+  /** This thread is about to ask for `key`. What to `release`; else {@link UNSHARED}, or {@link TAKEN} where another asks already. */
+  claim(key: string): number;
+  /** `useless`: others who wait for it are to ask for themselves. */
+  release(claim: number, useless: boolean): void;
+  /** Calls `done`, once and later, when no other thread asks for `key` any more, or `ms` have passed. */
+  whenFree(key: string, ms: number, done: (useless: boolean) => void): void;
+}
+
+/** It can be asked for, and others will not know. */
+export const UNSHARED = -1;
+export const TAKEN = -2;
+
+/** Other threads wait for a body up to this, bytes: to wait for the end of a longer one would take longer than to ask as well. */
+const AWAITED_ELSEWHERE = 1024 * 1024;
+
+export function isAwaitedElsewhere(length: number | undefined): boolean {
+  return length === undefined || length <= AWAITED_ELSEWHERE;
+}
+
 /** What a fill has to offer. */
 export interface Offer {
   readonly head: StoredHead;

@@ -48,6 +48,31 @@ function onSameOrigin(reference: string, scheme: string, authority: string, targ
   return canonical.kind === 'url' ? canonical.target : undefined;
 }
 
+/** What was made invalid when. Moments are numbers that rise with each invalidation. */
+export interface Invalidations {
+  /** To be read when a request to an origin is sent, and kept with it. */
+  readonly moment: number;
+  /** `key` is invalid from now on: the answer to an unsafe request has come. */
+  note(key: string): void;
+  /** Whether what was requested from an origin at `moment` may no more be stored under `key`. */
+  bars(key: string, moment: number): boolean;
+}
+
+/** Of one thread. */
+export class LocalInvalidations implements Invalidations {
+  readonly #log = new InvalidationLog();
+  moment = 0;
+
+  note(key: string): void {
+    this.#log.note(key, this.moment);
+    this.moment += 1;
+  }
+
+  bars(key: string, moment: number): boolean {
+    return moment < this.moment && this.#log.bars(key, moment);
+  }
+}
+
 /**
  * When keys were made invalid: a fill that was requested before that must not be stored after it, or it would bring back what
  * was removed. Bounded: the oldest notes fold into a moment before which nothing may have been requested, whatever its key.

@@ -7,14 +7,16 @@ import { allocateSharedStore } from '../shared/handles.ts';
 import { allocateSharedBarrier } from '../shared/shared-barrier.ts';
 import { allocateSharedConnections, type ConnectionLimits } from '../shared/shared-connections.ts';
 import { allocateSharedCounters } from '../shared/shared-counters.ts';
+import { allocateSharedFills } from '../shared/shared-fills.ts';
+import { allocateSharedInvalidations } from '../shared/shared-invalidations.ts';
 import { allocateSharedPulse } from '../shared/shared-pulse.ts';
 import { allocateSharedSkips } from '../shared/shared-skips.ts';
 import { canSharePorts } from './held-port.ts';
 import type { WorkerSetup } from './messages.ts';
 
-export type SharedMemory = Pick<
+export type SharedMemory = Omit<
   WorkerSetup,
-  'store' | 'localBytes' | 'barrier' | 'counters' | 'connections' | 'pulse' | 'skips'
+  'thread' | 'workers' | 'edge' | 'accessLog' | 'accessLogSample' | 'debugToken'
 >;
 
 export interface MemoryOptions {
@@ -44,6 +46,8 @@ export function allocateMemory({ workers, cacheBytes, connections, now }: Memory
     connections: allocateSharedConnections(connections, threads, randomKey()),
     pulse: allocateSharedPulse(threads),
     skips: allocateSharedSkips(randomKey(), now),
+    fills: allocateSharedFills(threads, randomKey()),
+    invalidations: allocateSharedInvalidations(randomKey()),
   };
 }
 

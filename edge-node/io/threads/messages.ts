@@ -22,7 +22,9 @@ import type { SharedStoreHandles } from '../shared/handles.ts';
 import type { SharedBarrierHandles } from '../shared/shared-barrier.ts';
 import type { SharedConnectionsHandles } from '../shared/shared-connections.ts';
 import type { SharedCountersHandles } from '../shared/shared-counters.ts';
+import type { SharedFillsHandles } from '../shared/shared-fills.ts';
 import type { SharedHealthHandles } from '../shared/shared-health.ts';
+import type { SharedInvalidationsHandles } from '../shared/shared-invalidations.ts';
 import type { SharedPulseHandles } from '../shared/shared-pulse.ts';
 import type { SharedSkipsHandles } from '../shared/shared-skips.ts';
 
@@ -40,6 +42,8 @@ export interface WorkerSetup {
   readonly connections: SharedConnectionsHandles;
   readonly pulse: SharedPulseHandles;
   readonly skips: SharedSkipsHandles;
+  readonly fills: SharedFillsHandles;
+  readonly invalidations: SharedInvalidationsHandles;
   /** A file's path, "-" for standard output, or "off". */
   readonly accessLog: string;
   /** Of the exchanges, the share that is logged, 0..1. */
