@@ -158,7 +158,7 @@ class Fetch implements OriginHandler, TeeOwner {
   }
 
   onEnd(trailers: FieldList): void {
-    this.#tee?.onEnd(passableTrailers(trailers));
+    this.#tee?.onEnd(passableTrailers(trailers, this.#x.answer?.received ?? []));
   }
 
   onFailure(cause: OriginFailure): void {
