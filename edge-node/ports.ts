@@ -61,7 +61,7 @@ export interface RequestBody {
   readonly continueDue?: boolean;
   /** The body, piece by piece. Throws when the client breaks off. */
   chunks(): AsyncIterable<Uint8Array>;
-  /** What came behind it, as the client sent it; there when the last piece has been given. */
+  /** What came behind it, as far as it may be sent on; there when the last piece has been given. */
   readonly trailers?: FieldList;
 }
 

@@ -182,7 +182,8 @@ function copyResponseFields(fields: FieldList, out: string[]): boolean {
   return dated;
 }
 
-function connectionNamed(fields: FieldList): ReadonlySet<string> | undefined {
+/** What Connection takes out of a message, head and trailers (RFC 9110 section 7.6.1). */
+export function connectionNamed(fields: FieldList): ReadonlySet<string> | undefined {
   const connection = combinedField(fields, 'connection');
   if (connection === undefined || connection === 'keep-alive' || connection === 'close') return undefined;
   const named = new Set<string>();

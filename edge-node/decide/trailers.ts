@@ -1,7 +1,7 @@
 // Trailers: whether a client takes those of an answer, and which are passed on, in either direction (RFC 9110 sections 6.5 and
 // 10.1.4).
 import { combinedField, type FieldList } from './fields.ts';
-import { OVERRIDES } from './forward.ts';
+import { connectionNamed, OVERRIDES } from './forward.ts';
 
 /**
  * What a trailer must not say, since a recipient had to know it before the body or acts on it as if it had: framing, routing,
@@ -20,24 +20,26 @@ const FORBIDDEN: ReadonlySet<string> = new Set(
 );
 const FORBIDDEN_PREFIX = /^(?:access-control|cross-origin|proxy|sec|x-forwarded)-/;
 
-/** Those of an origin's trailers that may be sent on. */
-export function passableTrailers(trailers: FieldList): FieldList {
+/** Those of an origin's trailers that may be sent on. `head`: the fields before the body, as they came. */
+export function passableTrailers(trailers: FieldList, head: FieldList): FieldList {
   if (trailers.length === 0) return trailers;
+  const named = connectionNamed(head);
   const passed: string[] = [];
   for (let i = 0; i < trailers.length; i += 2) {
     const name = trailers[i] ?? '';
-    if (!FORBIDDEN.has(name) && !FORBIDDEN_PREFIX.test(name)) passed.push(name, trailers[i + 1] ?? '');
+    if (FORBIDDEN.has(name) || FORBIDDEN_PREFIX.test(name) || named?.has(name)) continue;
+    passed.push(name, trailers[i + 1] ?? '');
   }
   return passed;
 }
 
 /**
  * Those of a request's trailers that may be sent on: what an origin could take for a field of the head, it could have been sent
- * there as well. `trailers`: names in lower case.
+ * there as well. `trailers`, `head`: names in lower case.
  */
-export function passableRequestTrailers(trailers: FieldList): FieldList {
+export function passableRequestTrailers(trailers: FieldList, head: FieldList): FieldList {
   if (trailers.length === 0) return trailers;
-  const passable = passableTrailers(trailers);
+  const passable = passableTrailers(trailers, head);
   const passed: string[] = [];
   for (let i = 0; i < passable.length; i += 2) {
     const name = passable[i] ?? '';

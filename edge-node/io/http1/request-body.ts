@@ -5,6 +5,7 @@ import { ChunkedDecoder } from '../../decide/http1/chunked.ts';
 import type { FieldLineReader } from '../../decide/http1/field-lines.ts';
 import type { Refused } from '../../decide/http1/refusal.ts';
 import type { ParsedRequest } from '../../decide/http1/request-parser.ts';
+import { passableRequestTrailers } from '../../decide/trailers.ts';
 import type { RequestBody } from '../../ports.ts';
 
 /** What a body asks of its connection. */
@@ -30,6 +31,8 @@ export class Http1Body implements RequestBody, AsyncIterableIterator<Uint8Array,
   readonly #owner: BodyOwner;
   readonly #decoder: ChunkedDecoder | undefined;
   readonly #drainBytes: number;
+  /** Fields of the request. */
+  readonly #head: FieldList;
   #left: number;
   #asked: PromiseWithResolvers<Piece> | undefined = undefined;
   #failure: Error | undefined = undefined;
@@ -52,6 +55,7 @@ export class Http1Body implements RequestBody, AsyncIterableIterator<Uint8Array,
     const chunked = request !== 'tunnel' && request.framing === 'chunked';
     this.length = chunked || request === 'tunnel' ? undefined : request.contentLength;
     this.#left = this.length ?? Number.POSITIVE_INFINITY;
+    this.#head = request === 'tunnel' ? NO_FIELDS : request.fields;
     this.#decoder = chunked ? new ChunkedDecoder(lines, limits.trailerBytes) : undefined;
   }
 
@@ -145,7 +149,7 @@ export class Http1Body implements RequestBody, AsyncIterableIterator<Uint8Array,
       }
       next = outcome.next;
       if (outcome.kind === 'incomplete') break;
-      this.trailers = outcome.trailers;
+      this.trailers = passableRequestTrailers(outcome.trailers, this.#head);
       this.end();
     }
     return next;

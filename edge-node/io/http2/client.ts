@@ -9,7 +9,7 @@ import { windowUpdateFrame } from '../../decide/http2/frame-writer.ts';
 import { type Priority, readPriority } from '../../decide/http2/priority.ts';
 import type { ReadRequest } from '../../decide/http2/request-reader.ts';
 import { responseBlock, trailerBlock } from '../../decide/http2/response-block.ts';
-import { takesTrailers } from '../../decide/trailers.ts';
+import { passableRequestTrailers, takesTrailers } from '../../decide/trailers.ts';
 import type { ClientPort } from '../../ports.ts';
 import { type Progress, StreamDeadlines } from './deadlines.ts';
 import type { Output, Sender } from './output.ts';
@@ -193,7 +193,7 @@ export class Http2Client implements ClientPort, Sender, BodyOwner {
     // Section 8.1.1: the length is that of all DATA frames.
     if (this.#left !== undefined && this.#left !== 0) return CODE.protocolError;
     this.#incoming = undefined;
-    this.body?.end(trailers);
+    this.body?.end(trailers && passableRequestTrailers(trailers, this.request.fields));
     return undefined;
   }
 

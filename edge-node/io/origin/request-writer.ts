@@ -1,7 +1,6 @@
 // The body of one request on its way to an origin: a piece is asked for when the one before has been taken, so that the client
 // sends at the origin's pace, and what goes out is framed afresh (RFC 9112 sections 6 and 7.1).
 import { fieldLines } from '../../decide/http1/response-head.ts';
-import { passableRequestTrailers } from '../../decide/trailers.ts';
 import type { RequestBody } from '../../ports.ts';
 import type { OriginSocket } from './connector.ts';
 
@@ -104,7 +103,7 @@ export class RequestWriter {
   /** What is malformed is not worth breaking off a request that the origin has but for its end. */
   #trailerLines(): string {
     const { trailers = [] } = this.#body;
-    return trailers.length === 0 ? '' : (fieldLines(passableRequestTrailers(trailers)) ?? '');
+    return trailers.length === 0 ? '' : (fieldLines(trailers) ?? '');
   }
 
   #write(piece: Uint8Array): void {

@@ -170,7 +170,7 @@ class Fetch implements OriginHandler, TeeOwner {
   }
 
   onEnd(trailers: FieldList): void {
-    this.#receiver?.onEnd(passableTrailers(trailers));
+    this.#receiver?.onEnd(passableTrailers(trailers, this.#x.answer?.received ?? []));
   }
 
   onFailure(cause: OriginFailure): void {

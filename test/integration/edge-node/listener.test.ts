@@ -126,9 +126,12 @@ test('a body goes to the origin, framed afresh, and the connection serves the ne
 test('trailers go to the origin, but none that it could act on; those that frame or route are refused', async () => {
   const client = await RawClient.connect(edge.port);
   const sent = (trailers: string) =>
-    client.ask(`${request('POST', '/told', 'Transfer-Encoding: chunked')}2\r\nhi\r\n0\r\n${trailers}\r\n`);
+    client.ask(
+      `${request('POST', '/told', 'Transfer-Encoding: chunked', 'Connection: X-Hop')}2\r\nhi\r\n0\r\n${trailers}\r\n`,
+    );
   assert.equal((await sent('')).body, '{}');
-  const forged = 'Cookie: a=1\r\nX-Forwarded-For: ::1\r\nX-Original-URL: /admin\r\nX_Sum: 2\r\nTE: gzip\r\n';
+  const forged =
+    'X-Hop: 1\r\nCookie: a=1\r\nX-Forwarded-For: ::1\r\nX-Original-URL: /admin\r\nX_Sum: 2\r\nTE: gzip\r\n';
   assert.equal((await sent(`X-Sum: 1\r\n${forged}Content-Digest: a\r\n`)).body, '{"x-sum":"1","content-digest":"a"}');
   assert.equal((await client.ask(request('GET', '/length/a'))).body, 'hello');
   assert.equal((await sent('Host: evil.example\r\n')).status, 400);

@@ -319,8 +319,9 @@ function conversation(random: () => number, count: number): { octets: Buffer; ex
     const length = Number(path[1]) < 2 ? `|content-length|${whole.length}` : '';
     const more = long === 0 ? '' : `|x-long|${'v'.repeat(long)}`;
     expected.set(stream, `:status|200|date|now${more}${length}\n${whole}\nend`);
+    const said = random() < 0.5 ? [] : ['priority', `u=${Math.floor(random() * 9)}${random() < 0.5 ? ', i' : ''}`];
     queues.push([
-      pieces.length === 0 ? ask(stream, path) : post(stream, path),
+      pieces.length === 0 ? ask(stream, path, WHOLE, said) : post(stream, path, said),
       ...pieces.map((piece, at) => data(stream, piece, at === pieces.length - 1)),
     ]);
   }
@@ -333,6 +334,8 @@ function conversation(random: () => number, count: number): { octets: Buffer; ex
     const next = queues[Math.min(at, count - 1)]?.shift();
     if (next) parts.push(next);
     if (random() < 0.1) parts.push(frame(FRAME.ping, 0, 0, Buffer.alloc(8)));
+    const update = Buffer.concat([uint32(2 * Math.floor(random() * count) + 1), Buffer.from(`u=${open % 8}`)]);
+    if (random() < 0.1) parts.push(frame(FRAME.priorityUpdate, 0, 0, update));
   }
   return { octets: Buffer.concat(parts), expected };
 }
