@@ -234,8 +234,15 @@ test('a disk tier is told to all, and to a newcomer before it listens', async ()
   const limits = { maxBytes: 1, segmentBytes: 1, maxObjects: 1, maxQueueBytes: 1, maxVariants: 1 };
   const sizes = { threads: 3, segments: 1, buckets: 1, ghosts: 1, files: [] };
   const memory = { control, counts: control, index: control };
+  story.supervisor.useDisk({ kind: 'disk-awaited', handles: { hashKey: { k0: 0, k1: 0 }, bits: control } });
   story.supervisor.useDisk({ kind: 'disk', handles: { folder: '/', limits, identity, ...sizes, ...memory } });
-  assert.deepEqual([story.at(1).told, story.at(2).told], [['disk'], ['disk']]);
+  assert.deepEqual(
+    [story.at(1).told, story.at(2).told],
+    [
+      ['disk-awaited', 'disk'],
+      ['disk-awaited', 'disk'],
+    ],
+  );
   story.at(1).events.onExit('died');
   story.clock.advance(0);
   story.say({ kind: 'started' }, 1);
