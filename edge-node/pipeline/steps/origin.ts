@@ -4,6 +4,7 @@
 import type { CacheEntry } from '../../decide/cache/entry.ts';
 import { isOriginError } from '../../decide/cache/freshness.ts';
 import { conditionalFields } from '../../decide/cache/validation.ts';
+import type { CompiledOrigin } from '../../decide/compile.ts';
 import { failure } from '../../decide/errors.ts';
 import type { FieldList } from '../../decide/fields.ts';
 import { forwardedFor, forwardRequestFields, responseFields } from '../../decide/forward.ts';
@@ -31,8 +32,9 @@ export const choose: StepFunction<'choose'> = (x, { ports }) => {
     const place = ports.locate(x.addressOfClient());
     const ranked = required(x.serving, 'snapshot').order.ranked(pool, place.location, ports.random.next());
     const now = ports.clock.monotonic();
-    const { up, lastResort } = candidates(ranked, (o) => ports.health.status(o.pool, o.name, now).status === 'up');
-    if (up.length > 0) x.candidates = up.slice(0, MAX_ATTEMPTS);
+    const isUp = (o: CompiledOrigin): boolean => ports.health.status(o.pool, o.name, now).status === 'up';
+    const { up, lastResort } = candidates(ranked, isUp, MAX_ATTEMPTS);
+    if (up.length > 0) x.candidates = up;
     else if (serveStale(x)) return 'respond';
     // Never nothing: what measures as down may yet answer.
     else x.candidates = lastResort ? [lastResort] : [];
