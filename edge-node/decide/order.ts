@@ -47,11 +47,16 @@ export interface Candidates {
   readonly lastResort: CompiledOrigin | undefined;
 }
 
+/** `most`: so many that are up, at most. */
 export function candidates(
   ranked: readonly Ranked<CompiledOrigin>[],
   isUp: (origin: CompiledOrigin) => boolean,
+  most: number,
 ): Candidates {
   const up: CompiledOrigin[] = [];
-  for (const { candidate } of ranked) if (isUp(candidate)) up.push(candidate);
+  for (const { candidate } of ranked) {
+    if (up.length === most) break;
+    if (isUp(candidate)) up.push(candidate);
+  }
   return { up, lastResort: ranked[0]?.candidate };
 }

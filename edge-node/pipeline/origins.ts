@@ -6,10 +6,11 @@ import { type Exchange, required } from './exchange.ts';
 /** Origins that one request may try. */
 export const MAX_ATTEMPTS = 5;
 
+/** Of those that are up no more than {@link MAX_ATTEMPTS}. */
 export function originsFor(x: Exchange, ports: Ports): Candidates {
   const { pool } = required(x.route, 'route');
   const place = ports.locate(x.addressOfClient());
   const ranked = required(x.serving, 'snapshot').order.ranked(pool, place.location, ports.random.next());
   const now = ports.clock.monotonic();
-  return candidates(ranked, (o) => ports.health.status(o.pool, o.name, now).status === 'up');
+  return candidates(ranked, (o) => ports.health.status(o.pool, o.name, now).status === 'up', MAX_ATTEMPTS);
 }

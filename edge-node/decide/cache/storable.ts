@@ -1,4 +1,5 @@
 // Whether a response may be stored in a shared cache (RFC 9111 section 3). For how long it is then fresh: lifetime.ts.
+import { FieldMemo } from '../field-memo.ts';
 import { combinedField, type FieldList, field } from '../fields.ts';
 import type { CacheControl } from './cache-control.ts';
 import { staleWindow } from './freshness.ts';
@@ -74,6 +75,34 @@ const NEVER_STORED: ReadonlySet<number> = new Set([304, 407, 412, 416, 417, 421,
 
 /** RFC 9111 section 3: may this answer be stored, and for how long is it fresh? */
 export function decideStore(question: StoreQuestion): StoreDecision {
+  const { method, requestFields, status, responseFields, policy } = question;
+  const target = policy.bypass === undefined ? undefined : question.target;
+  const known = passed.find(responseFields);
+  const same =
+    known?.requestFields === requestFields &&
+    known.status === status &&
+    known.method === method &&
+    known.policy === policy &&
+    known.target === target;
+  if (same) return known.decision;
+  const decision = decide(question);
+  // These two may be so because of the time.
+  if (decision.kind === 'skip' && decision.reason !== 'no-freshness-or-validator' && decision.reason !== 'status') {
+    passed.keep(responseFields, { method, requestFields, status, policy, target, decision });
+  }
+  return decision;
+}
+
+/** An answer that is not to be stored, with all that this depends on beside its fields. */
+type Passed = Pick<StoreQuestion, 'method' | 'requestFields' | 'status' | 'policy'> & {
+  readonly target: string | undefined;
+  readonly decision: StoreDecision;
+};
+
+/** Such answers mostly come again. */
+const passed = new FieldMemo<Passed>();
+
+function decide(question: StoreQuestion): StoreDecision {
   const { method, requestFields, status, responseFields, policy } = question;
   if (!policy.enabled) return skip('policy');
   if (method !== 'GET') return skip('method');

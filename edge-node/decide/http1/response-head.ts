@@ -13,6 +13,16 @@ export interface HeadText {
   readonly text: string;
   /** Whether Date is among the fields; a message without one gets it when it is sent (RFC 9110 section 6.6.1). */
   readonly dated: boolean;
+  /** What `headOctets` made of it last. */
+  ended: EndedHead | undefined;
+}
+
+/** A whole head, to its empty line. */
+interface EndedHead {
+  readonly length: number | undefined;
+  readonly lines: string;
+  /** Made when it is wanted for the second time. */
+  octets: Buffer | undefined;
 }
 
 /** A field that cannot be sent. */
@@ -107,7 +117,26 @@ function makeHeadText(status: number, fields: FieldList): HeadText | MalformedFi
     if (name === 'date') dated = true;
     text += `${name}: ${value}\r\n`;
   }
-  return { kind: 'text', status, text, dated };
+  return { kind: 'text', status, text, dated, ended: undefined };
+}
+
+/**
+ * The whole of a head that is dated: Content-Length unless `length` is undefined, `lines`, which are whole ones, and the empty line
+ * are added. Octets where it comes again, so that they are made once; else text.
+ */
+export function wholeHead(head: HeadText, length: number | undefined, lines: string): string | Uint8Array {
+  const { ended } = head;
+  if (ended !== undefined && ended.length === length && ended.lines === lines) {
+    ended.octets ??= Buffer.from(head.text + headEnd(length, lines), 'latin1');
+    return ended.octets;
+  }
+  head.ended = { length, lines, octets: undefined };
+  return head.text + headEnd(length, lines);
+}
+
+/** What `wholeHead` adds. */
+export function headEnd(length: number | undefined, lines: string): string {
+  return length === undefined ? `${lines}\r\n` : `content-length: ${length}\r\n${lines}\r\n`;
 }
 
 /** Trailers as they are written, without the empty line; undefined when one cannot be sent. */

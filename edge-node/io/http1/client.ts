@@ -4,7 +4,7 @@ import type { RequestHead } from '../../decide/admit.ts';
 import type { PreparedAnswer } from '../../decide/cache/prepared.ts';
 import { type FailureCode, failureResponse } from '../../decide/errors.ts';
 import type { FieldList } from '../../decide/fields.ts';
-import { fieldLines, type HeadText, headText } from '../../decide/http1/response-head.ts';
+import { fieldLines, type HeadText, headEnd, headText, wholeHead } from '../../decide/http1/response-head.ts';
 import { takesTrailers } from '../../decide/trailers.ts';
 import type { ClientPort, RequestBody } from '../../ports.ts';
 import { isSentApart } from './renderings.ts';
@@ -104,8 +104,7 @@ export class Http1Client implements ClientPort {
     this.#silent = this.#isSilent(status);
     this.#left = length ?? (this.request.version === '1.0' ? -2 : -1);
     this.#persists = this.#left !== -2 && this.#owner.mayPersist(this);
-    const framing = this.#left === -1 && !this.#silent ? 'transfer-encoding: chunked\r\n' : '';
-    this.#owner.send(head.text + framing + this.#lastLines(head, length));
+    this.#owner.send(this.#wholeHead(head, length, this.#left === -1 && !this.#silent));
     // The first part of the body mostly follows within the turn, and then goes out with the head.
     this.#owner.flushLater();
   }
@@ -172,7 +171,7 @@ export class Http1Client implements ClientPort {
     this.#state = 'over';
     const { status, fields, body } = failureResponse(code);
     const head = sendable(status, fields);
-    this.#owner.send(head.text + this.#lastLines(head, body.length));
+    this.#owner.send(this.#wholeHead(head, body.length, false));
     if (this.request.method !== 'HEAD') this.#owner.send(body);
     this.#owner.onAnswered(this, false);
   }
@@ -188,7 +187,7 @@ export class Http1Client implements ClientPort {
     this.#state = 'over';
     this.#persists = this.#owner.mayPersist(this);
     const silent = this.#isSilent(head.status);
-    this.#owner.send(head.text + this.#lastLines(head, silent ? length : (body?.length ?? 0)));
+    this.#owner.send(this.#wholeHead(head, silent ? length : (body?.length ?? 0), false));
     if (!silent && body !== undefined) this.#owner.send(body);
     this.#owner.onAnswered(this, this.#persists);
   }
@@ -204,14 +203,17 @@ export class Http1Client implements ClientPort {
     return fieldLines(trailers) ?? '';
   }
 
-  /** Date where there is none, framing by length, persistence, and the empty line. */
-  #lastLines({ status, dated }: HeadText, length: number | undefined): string {
-    let lines = dated ? '' : `date: ${this.#owner.date()}\r\n`;
+  /** With framing and persistence, and Date where there is none. */
+  #wholeHead(head: HeadText, bodyLength: number | undefined, chunked: boolean): string | Uint8Array {
+    const { status } = head;
     // RFC 9110 section 8.6: none on 204; on 304 only what a 200 would have, which is not known here.
-    if (length !== undefined && status !== 204 && status !== 304) lines += `content-length: ${length}\r\n`;
+    const length = status === 204 || status === 304 ? undefined : bodyLength;
+    let lines = chunked ? 'transfer-encoding: chunked\r\n' : '';
     if (!this.#persists) lines += 'connection: close\r\n';
     else if (this.request.version === '1.0') lines += 'connection: keep-alive\r\n';
-    return `${lines}\r\n`;
+    return head.dated
+      ? wholeHead(head, length, lines)
+      : `${head.text}date: ${this.#owner.date()}\r\n${headEnd(length, lines)}`;
   }
 }
 

@@ -1,6 +1,8 @@
 // What one connection has to write, in few system calls: small parts are copied together, long ones are handed over as they
 // are, in slices, so that a slow reader holds no more than two slices in the socket and its progress can be seen. To who takes
 // them quickly they become longer, since each costs a few system calls.
+// The global of the same name is looked up anew, through an accessor, at each use.
+import { Buffer } from 'node:buffer';
 import type { Duplex } from 'node:stream';
 
 /** A part longer than this is not worth copying. */

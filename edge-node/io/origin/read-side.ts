@@ -1,4 +1,5 @@
 // What one connection reads: where the octets go, what is left over from the read before, and in whose hands they are.
+import { Buffer } from 'node:buffer';
 import type { OriginHandler } from '../../ports.ts';
 import { LARGE_BYTES, type ReadBuffers } from './buffers.ts';
 import type { Call } from './call.ts';
@@ -13,7 +14,7 @@ export class ReadSide {
   /** Whether a part of `#into` is in the receiver's hands. */
   #lent = false;
   /** Large ones that the receiver still had when the next was needed. */
-  #retained: Buffer[] = [];
+  readonly #retained: Buffer[] = [];
   #kept: Buffer | undefined = undefined;
   #lastRead = 0;
   /** The octets that are there to be read: `window[...end)`. */
@@ -84,7 +85,7 @@ export class ReadSide {
     if (handler?.retains === false) this.#release();
     else {
       for (const _ of this.#retained) this.#buffers.lose();
-      this.#retained = [];
+      this.#retained.length = 0;
     }
     this.#lastRead = 0;
     this.#kept = undefined;
@@ -99,7 +100,9 @@ export class ReadSide {
   }
 
   #release(): void {
+    if (this.#retained.length === 0) return;
+    if (this.#retained.length === 0) return;
     for (const buffer of this.#retained) this.#buffers.give(buffer);
-    this.#retained = [];
+    this.#retained.length = 0;
   }
 }

@@ -14,7 +14,7 @@ import { passableTrailers, takesTrailers } from '../../decide/trailers.ts';
 import { asksForWebSocket, WEBSOCKET } from '../../decide/upgrade.ts';
 import type { BodyReceiver, OriginCall, OriginHandler, Ports, RequestBody } from '../../ports.ts';
 import { askedName, type Exchange, finish, required, useEntry } from '../exchange.ts';
-import { MAX_ATTEMPTS, originsFor } from '../origins.ts';
+import { originsFor } from '../origins.ts';
 import type { Engine, StepFunction } from '../run.ts';
 import { isForSlices, partToAsk, withRange } from '../slices/asking.ts';
 import type { Next } from '../table.ts';
@@ -26,7 +26,7 @@ const date = new DateText();
 export const choose: StepFunction<'choose'> = (x, { ports }) => {
   if (!x.candidates) {
     const { up, lastResort } = originsFor(x, ports);
-    if (up.length > 0) x.candidates = up.slice(0, MAX_ATTEMPTS);
+    if (up.length > 0) x.candidates = up;
     else if (serveStale(x)) return 'respond';
     // Never nothing: what measures as down may yet answer.
     else x.candidates = lastResort ? [lastResort] : [];

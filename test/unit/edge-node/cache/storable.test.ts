@@ -4,7 +4,7 @@ import { describe, test } from 'node:test';
 import { makeHead } from '../../../../edge-node/decide/cache/entry.ts';
 import { formatHttpDate } from '../../../../edge-node/decide/cache/http-date.ts';
 import type { StoreDecision, StoreQuestion } from '../../../../edge-node/decide/cache/storable.ts';
-import { DATE, decide, HOUR, NOW, SECOND } from './support.ts';
+import { DATE, decide, ENABLED, HOUR, NOW, SECOND } from './support.ts';
 
 const ETAG = ['etag', '"a"'];
 const cc = (value: string, ...more: string[]) => ['cache-control', value, ...more];
@@ -194,4 +194,45 @@ describe('3.1 and RFC 9110 6.6.1: the head that is stored', () => {
     assert.deepEqual(head.fields, ['date', DATE]);
     assert.equal(head.initialAgeMs, 31_500);
   });
+});
+
+test('what is remembered of an answer changes no decision, whatever else differs', () => {
+  const frozen = (...lists: string[][]) => lists.map((list) => Object.freeze(list));
+  const answers = frozen(
+    ['date', DATE, ...cc('no-store')],
+    ['date', DATE, ...cc('private, max-age=60')],
+    ['date', DATE, ...cc('max-age=60')],
+    ['date', DATE, 'vary', '*', ...cc('max-age=60')],
+    ['date', DATE, 'set-cookie', 'a=1', ...cc('max-age=60')],
+    ['date', DATE],
+    ['date', DATE, 'expires', DATE],
+  );
+  const requests = frozen([], ['authorization', 'a'], cc('no-store'), ['range', 'bytes=0-1']);
+  const bypass = { cookies: [], headers: [], query: ['fresh'] };
+  const policies = [ENABLED, { enabled: false, defaultTtlMs: 0 }, { enabled: true, defaultTtlMs: HOUR }];
+  let compared = 0;
+  for (let round = 0; round < 2; round += 1) {
+    for (const responseFields of answers) {
+      for (const requestFields of requests) {
+        for (const policy of [...policies, { ...ENABLED, bypass }]) {
+          for (const target of ['/', '/?fresh=1']) {
+            for (const [method, status] of [
+              ['GET', 200],
+              ['GET', 404],
+              ['GET', 206],
+              ['HEAD', 200],
+            ] as const) {
+              const over = { requestFields, policy, target, method, status, receivedAt: NOW + round * HOUR };
+              const remembered = decide(responseFields, over);
+              assert.deepEqual(remembered, decide(responseFields, over));
+              // A list that is not frozen is never remembered.
+              assert.deepEqual(remembered, decide([...responseFields], over));
+              compared += 1;
+            }
+          }
+        }
+      }
+    }
+  }
+  assert.equal(compared, 2 * 7 * 4 * 4 * 2 * 4);
 });

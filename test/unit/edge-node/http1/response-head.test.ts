@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { DateText, headText } from '../../../../edge-node/decide/http1/response-head.ts';
+import { DateText, headText, wholeHead } from '../../../../edge-node/decide/http1/response-head.ts';
 
 function text(status: number, fields: readonly string[]): string {
   const head = headText(status, fields);
@@ -38,6 +38,25 @@ test('a name or a value that could end its line is not written', () => {
   for (const name of ['', 'a b', 'a:', 'a\r\n', 'a\u0161', 'a\x00'])
     assert.equal(text(200, [name, '1']), `malformed: ${name}`, JSON.stringify(name));
   assert.equal(text(200, ['x', 'tab\tcaf\xe9\xff']), 'HTTP/1.1 200 OK\r\nx: tab\tcaf\xe9\xff\r\n');
+});
+
+test('a head that comes again is octets, equal to its text, whatever was made of it before', () => {
+  const fields = Object.freeze(['date', 'now', 'x', 'caf\xe9']);
+  const made: string[] = [];
+  for (const lines of ['', 'connection: close\r\n', '', 'transfer-encoding: chunked\r\n']) {
+    for (const length of [undefined, 0, 5, undefined, 55]) {
+      const framing = length === undefined ? '' : `content-length: ${length}\r\n`;
+      for (let time = 0; time < 3; time += 1) {
+        const head = headText(200, fields);
+        assert.ok(head.kind === 'text');
+        const whole = wholeHead(head, length, lines);
+        made.push(typeof whole === 'string' ? 'text' : 'octets');
+        const text = typeof whole === 'string' ? whole : Buffer.from(whole).toString('latin1');
+        assert.equal(text, `HTTP/1.1 200 OK\r\ndate: now\r\nx: caf\xe9\r\n${framing}${lines}\r\n`);
+      }
+    }
+  }
+  assert.deepEqual(made.slice(0, 6), ['text', 'octets', 'octets', 'text', 'octets', 'octets']);
 });
 
 test('a status outside 100..999 is a defect of the caller', () => {

@@ -60,15 +60,17 @@ test('no number of places fills the memory, and those forgotten are measured aga
 test('health walks the ranking and leaves its order alone', () => {
   const ranked = new OriginOrder().ranked(poolOf('london', 'paris', 'sydney'), LONDON, 0);
   const names = (up: readonly string[]) =>
-    candidates(ranked, ({ name }) => up.includes(name)).up.map(({ name }) => name);
+    candidates(ranked, ({ name }) => up.includes(name), 5).up.map(({ name }) => name);
   assert.deepEqual(names(['sydney', 'london', 'paris']), ['london', 'paris', 'sydney']);
   assert.deepEqual(names(['sydney', 'paris']), ['paris', 'sydney']);
   assert.deepEqual(names([]), []);
+  const all = candidates(ranked, () => true, 2).up.map(({ name }) => name);
+  assert.deepEqual(all, ['london', 'paris'], 'no more than are asked for');
 });
 
 test('the last resort is the nearest, up or not; an empty pool has none', () => {
   const ranked = new OriginOrder().ranked(poolOf('paris', 'london'), LONDON, 0);
-  assert.equal(candidates(ranked, () => false).lastResort?.name, 'london');
-  assert.equal(candidates(ranked, ({ name }) => name === 'paris').lastResort?.name, 'london');
-  assert.equal(candidates([], () => true).lastResort, undefined);
+  assert.equal(candidates(ranked, () => false, 5).lastResort?.name, 'london');
+  assert.equal(candidates(ranked, ({ name }) => name === 'paris', 5).lastResort?.name, 'london');
+  assert.equal(candidates([], () => true, 5).lastResort, undefined);
 });
