@@ -4,6 +4,7 @@ import { failure } from '../decide/errors.ts';
 import type { Ports } from '../ports.ts';
 import { type Exchange, finish } from './exchange.ts';
 import { RequestMemo } from './request-memo.ts';
+import { RecentKeys } from './slices/recent-keys.ts';
 import type { Next, Outcome, Step, TABLE } from './table.ts';
 
 export type StepFunction<S extends Step> = (x: Exchange, engine: Engine) => Outcome<S>;
@@ -16,6 +17,7 @@ type WaitingStep = { [S in Step]: (typeof TABLE)[S] extends { readonly waits: tr
 export interface Engine {
   readonly ports: Ports;
   readonly memo: RequestMemo;
+  readonly unsliced: RecentKeys;
   /** Begins an exchange. */
   start(x: Exchange): void;
   /** Continues an exchange after step `from`, which waited. */
@@ -27,6 +29,7 @@ export function createEngine(ports: Ports, steps: Steps, memo = new RequestMemo(
   const engine: Engine = {
     ports,
     memo,
+    unsliced: new RecentKeys(),
     start: (x) => advance(x, 'admit'),
     resume: (x, _from, next) => advance(x, next),
   };
