@@ -51,6 +51,8 @@ export interface Slicing {
   readonly missing: Part | undefined;
   /** The request is to go as the client made it. */
   readonly asItIs: boolean;
+  /** Gets the body of the origin's answer, instead of the tee. */
+  readonly taker: BodyReceiver | undefined;
 }
 
 export const NOT_SLICED: Slicing = Object.freeze({
@@ -58,6 +60,7 @@ export const NOT_SLICED: Slicing = Object.freeze({
   index: undefined,
   missing: undefined,
   asItIs: false,
+  taker: undefined,
 });
 
 const nobody = (): boolean => false;
@@ -123,8 +126,6 @@ export class Exchange implements Settled {
   moment = 0;
   // slice
   slicing = NOT_SLICED;
-  /** Gets the body of the origin's answer, instead of the tee. */
-  taker: BodyReceiver | undefined = undefined;
   // store
   stored = false;
   /** The head made of the origin's answer. */

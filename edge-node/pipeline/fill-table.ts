@@ -6,13 +6,13 @@ import {
   type FillLimits,
   looksAlike,
   mayWait,
-  RecentKeys,
   refreshesEarly,
   supersedes,
   TAKEN,
   UNSHARED,
 } from '../decide/cache/fills.ts';
 import { type Invalidations, LocalInvalidations } from '../decide/cache/invalidation.ts';
+import { RecentKeys } from '../decide/cache/recent-keys.ts';
 import { PLAIN_LOOKUP, RANGE_LOOKUP } from '../decide/cache/request.ts';
 import { varyValues } from '../decide/cache/vary.ts';
 import { withoutFields } from '../decide/fields.ts';

@@ -1,5 +1,6 @@
 // The interpreter of the table: runs steps until one waits or the exchange is done. A step that waits continues by `resume`.
 // Nothing here allocates: a cache hit passes from `admit` to `respond` in one synchronous call.
+import { RecentKeys } from '../decide/cache/recent-keys.ts';
 import { failure } from '../decide/errors.ts';
 import type { Ports } from '../ports.ts';
 import { type Exchange, finish } from './exchange.ts';
@@ -18,11 +19,17 @@ export interface Engine {
   readonly ports: Ports;
   readonly memo: RequestMemo;
   readonly fills: FillTable;
+  /** Of which nothing in slices was to be had. */
+  readonly unsliced: RecentKeys;
   /** Begins an exchange. */
   start(x: Exchange): void;
   /** Continues an exchange after step `from`, which waited. */
   resume<S extends WaitingStep>(x: Exchange, from: S, next: Next<S>): void;
 }
+
+/** So many are remembered, and for so long, milliseconds. */
+const UNSLICED_KEYS = 1000;
+const UNSLICED_MS = 60_000;
 
 /** One for each thread. */
 export function createEngine(
@@ -35,6 +42,7 @@ export function createEngine(
     ports,
     memo,
     fills,
+    unsliced: new RecentKeys(UNSLICED_KEYS, UNSLICED_MS),
     start: (x) => advance(x, 'admit'),
     resume: (x, _from, next) => advance(x, next),
   };

@@ -46,7 +46,7 @@ export interface LifetimeQuestion {
   readonly receivedAt: number;
 }
 
-/** RFC 9110 section 15.1; 206 is for partial.ts. */
+/** RFC 9110 section 15.1; a 206 is judged as the 200 that it is a part of. */
 export const HEURISTICALLY_CACHEABLE: ReadonlySet<number> = new Set([
   200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501,
 ]);

@@ -15,8 +15,8 @@ export type RequestClass =
       readonly kind: 'lookup';
       readonly directives: CacheControl;
       /**
-       * It asks for a part (RFC 9110 section 14.2; with GET alone). What is stored whole gives it; on a miss the request goes
-       * to an origin as it is, joins no other fill, and its answer is stored only if it is whole.
+       * It asks for a part (RFC 9110 section 14.2; with GET alone). What is stored gives it; on a miss an origin is asked for the
+       * slices that have it, or, on a route without slices, for the part as it is, of which nothing is then stored.
        */
       readonly range: boolean;
       /** Undefined: none that a cache could judge. */

@@ -120,16 +120,20 @@ export function wantedOf(
   if (decision?.kind === 'unsatisfiable') return { kind: 'nothing' };
   if (decision?.kind !== 'parts') return { kind: 'parts', parts: [{ from: 0, to: length }] };
   const { parts } = decision;
-  if (parts.length > 1) {
-    const slices = new Set<number>();
-    for (const { from, to } of parts) {
-      for (let index = Math.floor(from / bytes); index * bytes < to; index += 1) {
-        slices.add(index);
-        if (slices.size > MAX_SCATTERED) return { kind: 'scattered' };
-      }
+  if (parts.length > 1 && slicesOf(parts, bytes, MAX_SCATTERED) === undefined) return { kind: 'scattered' };
+  return decision;
+}
+
+/** The slices in which `parts` lie; undefined: more than `most`. */
+export function slicesOf(parts: readonly Part[], bytes: number, most: number): number[] | undefined {
+  const slices = new Set<number>();
+  for (const { from, to } of parts) {
+    for (let index = Math.floor(from / bytes); index * bytes < to; index += 1) {
+      slices.add(index);
+      if (slices.size > most) return undefined;
     }
   }
-  return decision;
+  return [...slices];
 }
 
 /** Whether a 200 says that parts of it are to be had (RFC 9110 section 14.3). */

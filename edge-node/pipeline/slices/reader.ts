@@ -43,16 +43,14 @@ export class SliceReader implements OpenBody {
     this.#index = index;
   }
 
-  /** Looks for the slice of byte `at`, which is kept for `start`. `done` as of `SliceIndex.find`: whether it is there. */
-  seek(at: number, done: (there: boolean) => void): void {
-    const index = this.#sliceOf(at);
+  /** Looks for slices; the last is kept for `start`. `done` as of `SliceIndex.find`: whether they are all there. */
+  seek([index = 0, ...others]: readonly number[], done: (there: boolean) => void): void {
     this.#index.find(index, (slice) => {
-      if (!this.#open) {
-        release(slice);
-        return;
-      }
-      if (slice !== undefined) this.#ready = { index, slice };
-      done(slice !== undefined);
+      if (!this.#open || others.length > 0) release(slice);
+      else if (slice !== undefined) this.#ready = { index, slice };
+      if (!this.#open) return;
+      if (slice !== undefined && others.length > 0) this.seek(others, done);
+      else done(slice !== undefined);
     });
   }
 

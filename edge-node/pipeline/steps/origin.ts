@@ -42,7 +42,7 @@ export const fetch: StepFunction<'fetch'> = (x, engine) => {
   const { ports } = engine;
   const { authority } = required(x.admitted, 'admission');
   const origin = required(x.origin, 'origin');
-  const asked = partToAsk(x);
+  const asked = partToAsk(x, engine);
   if (asked !== undefined) x.slicing = { ...x.slicing, asked };
   // A head alone, or a part that is no slice, is asked for as the client asked: it is of no use to the cache.
   const lookedUp = x.request.method === 'GET' && x.requestClass?.kind === 'lookup' ? x.requestClass : undefined;
@@ -166,7 +166,7 @@ class Fetch implements OriginHandler, TeeOwner {
   }
 
   get #receiver(): BodyReceiver | undefined {
-    return this.#x.taker ?? this.#tee;
+    return this.#x.slicing.taker ?? this.#tee;
   }
 
   onEnd(trailers: FieldList): void {

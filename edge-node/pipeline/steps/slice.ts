@@ -11,6 +11,7 @@ import {
   missingPart,
   readAsked,
   type Sliced,
+  slicesOf,
   type Wanted,
   wantedOf,
 } from '../../decide/cache/slices.ts';
@@ -20,7 +21,15 @@ import { failure } from '../../decide/errors.ts';
 import { combinedField, withoutFields } from '../../decide/fields.ts';
 import { responseFraming } from '../../decide/forward.ts';
 import { isPurged } from '../../decide/purged.ts';
-import { askedName, type Exchange, finish, NOT_SLICED, type OriginAnswer, required } from '../exchange.ts';
+import {
+  askedName,
+  type Exchange,
+  finish,
+  NOT_SLICED,
+  type OriginAnswer,
+  required,
+  type Slicing,
+} from '../exchange.ts';
 import type { Engine, StepFunction } from '../run.ts';
 import { Incoming } from '../slices/incoming.ts';
 import { SliceReader } from '../slices/reader.ts';
@@ -32,6 +41,8 @@ type NextStep = Next<'slice'>;
 type UsablePart = Extract<AskedPart, { kind: 'part' }>;
 
 const NO_BODY = Buffer.alloc(0);
+/** Slices that are looked for in advance. */
+const MAX_SOUGHT = 64;
 
 export const slice: StepFunction<'slice'> = (x, engine) => {
   if (x.entry !== undefined) return lookForFirst(x, engine, x.entry);
@@ -48,7 +59,9 @@ export const slice: StepFunction<'slice'> = (x, engine) => {
     return combinedField(x.request.fields, 'range')?.includes(',') ? askAgain(x, true) : 'store';
   }
   const reading = readAsked(answer.fields, required(asked, 'part that was asked for'));
-  return reading.kind === 'unusable' ? askAgain(x, true) : takePart(x, engine, answer, reading);
+  if (reading.kind === 'part') return takePart(x, engine, answer, reading);
+  noteUnsliced(x, engine);
+  return askAgain(x, true);
 };
 
 function lookForFirst(x: Exchange, engine: Engine, entry: CacheEntry): NextStep | 'wait' {
@@ -58,12 +71,19 @@ function lookForFirst(x: Exchange, engine: Engine, entry: CacheEntry): NextStep 
   x.openBody = reader;
   const wanted = wantedBy(x, index.head, index.sliced);
   if (wanted.kind === 'nothing') return 'respond';
-  if (wanted.kind === 'scattered') return forwardAsItIs(x);
-  const [first] = wanted.parts;
+  // Several ranges, each of which would cost a slice.
+  if (wanted.kind === 'scattered') return leaveCache(x, { ...NOT_SLICED, asItIs: true });
+  const { bytes } = index.sliced;
+  const [{ from, to }] = wanted.parts;
+  const first = Math.floor(from / bytes);
+  const missing = missingPart(index.sliced, first, to, 0);
+  // Who wants no origin to be asked wants to know before the answer begins.
+  const needed = isOnlyIfCached(x) ? slicesOf(wanted.parts, bytes, MAX_SOUGHT) : [first];
+  if (needed === undefined) return leaveCache(x, NOT_SLICED);
   let next: NextStep | 'wait' = 'wait';
   let waiting = false;
-  reader.seek(first.from, (there) => {
-    next = there ? 'respond' : askForMissing(x, index, first);
+  reader.seek(needed, (there) => {
+    next = there ? 'respond' : leaveCache(x, { ...NOT_SLICED, index, missing });
     if (!waiting) return;
     x.client.onGone = undefined;
     engine.resume(x, 'slice', next);
@@ -83,40 +103,31 @@ function wantedBy(x: Exchange, head: StoredHead, sliced: Pick<Sliced, 'bytes' | 
   return wantedOf(x.request, asked, head, sliced);
 }
 
-/** The first slice of what is wanted is not there. */
-function askForMissing(x: Exchange, index: SliceIndex, { from, to }: Part): NextStep {
-  const onlyIfCached = x.requestClass?.kind === 'lookup' && x.requestClass.directives.onlyIfCached;
+/** What is there does not make the answer: an origin is asked, unless none may be, or none is to be had. */
+function leaveCache(x: Exchange, slicing: Slicing): NextStep {
+  const onlyIfCached = isOnlyIfCached(x);
   const stale = x.outcome === 'stale';
   const unreachable = stale && x.stale !== undefined;
+  const { entry } = x;
   forget(x);
   if (onlyIfCached || unreachable) {
-    // Stale is what is served where no origin answers: none is there to be asked.
-    x.failure = failure(
-      unreachable ? 'origin-unreachable' : 'not-cached',
-      'a slice of what is asked for is not stored',
-    );
+    x.failure = failure(onlyIfCached ? 'not-cached' : 'origin-unreachable', 'slices of what is asked for are missing');
     return 'refuse';
   }
+  x.outcome = 'miss';
   if (stale) {
     // It would be served while it is validated; but since an origin has to be asked, that comes first.
-    x.stale = index.entry;
-    x.outcome = 'miss';
+    x.stale = entry;
     x.forward = 'expired';
     return 'choose';
   }
-  x.slicing = {
-    ...NOT_SLICED,
-    index,
-    missing: missingPart(index.sliced, Math.floor(from / index.sliced.bytes), to, 0),
-  };
-  return onward(x);
+  x.slicing = slicing;
+  x.forward = 'partial';
+  return x.origin === undefined ? 'choose' : 'fetch';
 }
 
-/** Several ranges, each of which would cost a slice. */
-function forwardAsItIs(x: Exchange): NextStep {
-  forget(x);
-  x.slicing = { ...NOT_SLICED, asItIs: true };
-  return onward(x);
+function isOnlyIfCached({ requestClass }: Exchange): boolean {
+  return requestClass?.kind === 'lookup' && requestClass.directives.onlyIfCached;
 }
 
 /** What was found counts for nothing. */
@@ -128,12 +139,6 @@ function forget(x: Exchange): void {
   x.freshHead = undefined;
 }
 
-function onward(x: Exchange): NextStep {
-  x.outcome = 'miss';
-  x.forward = 'partial';
-  return x.origin === undefined ? 'choose' : 'fetch';
-}
-
 /** Once more, of the same origin. `asItIs`: what the client asks for. */
 function askAgain(x: Exchange, asItIs: boolean): NextStep {
   x.tee?.abort();
@@ -141,6 +146,11 @@ function askAgain(x: Exchange, asItIs: boolean): NextStep {
   x.stored = false;
   forget(x);
   return 'fetch';
+}
+
+/** What is never kept is asked for as it is, for a while. */
+function noteUnsliced(x: Exchange, { ports, unsliced }: Engine): void {
+  unsliced.note(x.key, ports.clock.monotonic());
 }
 
 function takePart(x: Exchange, engine: Engine, answer: OriginAnswer, reading: UsablePart): NextStep {
@@ -188,10 +198,12 @@ function begin(x: Exchange, engine: Engine, answer: OriginAnswer, { part, length
   const complete = part.from === 0 && part.to === length && length <= bytes;
   const entry = { ...entryOf(x, head), head: { ...head, slices: sliced } };
   // An unsafe request may have come in between.
-  const isStorable = decision.kind === 'store' && !engine.fills.isInvalid(x);
+  const isInvalid = engine.fills.isInvalid(x);
+  const isStorable = decision.kind === 'store' && !isInvalid;
   const hasValidator = strongValidator(head) !== undefined;
   const kept = isStorable && !complete && hasValidator ? ports.cache.put(entry) : undefined;
   const index = new SliceIndex(x, ports, kept ?? entry, entry.head, kept !== undefined);
+  if (!isInvalid && kept === undefined && !(isStorable && complete)) noteUnsliced(x, engine);
   if (!canGive(wantedBy(x, head, sliced), index.kept, part)) return askAgain(x, true);
   // All that there is, and no more than a slice: an answer like any other.
   const writer =
@@ -247,7 +259,7 @@ function answerFrom(
   reader.adopt(incoming);
   x.entry = index.entry;
   x.openBody = reader;
-  x.taker = incoming;
+  x.slicing = { ...x.slicing, taker: incoming };
   x.tee = undefined;
   return 'respond';
 }

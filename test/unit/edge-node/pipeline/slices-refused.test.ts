@@ -21,6 +21,10 @@ for (const [what, object, detail] of NOTHING_KEPT) {
     assert.equal(client.field('set-cookie'), object.fields?.includes('set-cookie') ? 'a=b' : undefined);
     // The rest of the last slice is of no use to anyone.
     assert.deepEqual([world.cache.stats().objects, call.aborted], [0, true]);
+    // For a while no more is asked for than the client wants.
+    assert.deepEqual(get(world, 'bytes=12-34', object).asked, ['bytes=12-34']);
+    world.clock.advance(60_000);
+    assert.deepEqual(get(world, 'bytes=12-34', object).asked, ['bytes=10-39']);
   });
 }
 
