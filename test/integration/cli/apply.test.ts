@@ -92,9 +92,9 @@ test('with --wait each edge has a line; one that refused makes it done in part',
   const address = await fakeAdmin(t, {
     apply: (request) => {
       const detail = `waited ${request.waitMs}`;
-      const lon = { edge: 'lon', outcome: OutcomeKind.ACKED, elapsedMs: 4, detail: '' };
       const par = { edge: 'par', outcome: OutcomeKind.REFUSED, elapsedMs: 4, detail };
-      return [committed, { event: { $case: 'edges', value: { outcomes: [lon, par] } } }];
+      const together: ApplyResponse = { event: { $case: 'edges', value: { outcomes: [par] } } };
+      return [committed, edge('lon', OutcomeKind.ACKED), together];
     },
   });
   const argv = ['apply', '-f', edges, '--wait', '--timeout', '2s', '--control-plane', address];
