@@ -170,10 +170,11 @@ export class ControlWorld {
     const done = Promise.withResolvers<Timed>();
     stream.on('data', ({ event }: PurgeResponse | ApplyResponse) => {
       if (event?.$case === 'accepted' || event?.$case === 'committed') began = performance.now();
-      if (event?.$case !== 'edge') return;
-      lines.push(performance.now() - began);
-      const { edge, outcome, detail } = event.value;
-      if (outcome !== 'OUTCOME_KIND_ACKED') problem ??= `${edge}: ${outcome} ${detail}`;
+      const outcomes = event?.$case === 'edges' ? event.value.outcomes : event?.$case === 'edge' ? [event.value] : [];
+      for (const { edge, outcome, detail } of outcomes) {
+        lines.push(performance.now() - began);
+        if (outcome !== 'OUTCOME_KIND_ACKED') problem ??= `${edge}: ${outcome} ${detail}`;
+      }
     });
     stream.on('error', (error: Error) => done.reject(error));
     stream.on('end', () => done.resolve({ lines, problem: problem ?? this.#ended[0] }));

@@ -78,6 +78,8 @@ export const command: Command = {
             printAccepted(position, event.value.repeatedKey, args, io);
           } else if (event?.$case === 'edge') {
             printer.print(event.value);
+          } else if (event?.$case === 'edges') {
+            for (const outcome of event.value.outcomes) printer.print(outcome);
           }
         }
       } catch (error) {

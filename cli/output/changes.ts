@@ -48,6 +48,9 @@ export async function followChange(
         case 'edge':
           printer.print(event.value);
           break;
+        case 'edges':
+          for (const outcome of event.value.outcomes) printer.print(outcome);
+          break;
         case 'canary':
           returned = !event.value.promoted;
           printCanary(event.value, json, io);

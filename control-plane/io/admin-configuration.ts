@@ -22,7 +22,7 @@ import { type ChangePlan, describeChanges, planChange, planDrain, planRollback }
 import { type Note, versionOfRecord } from '../decide/history.ts';
 import { snapshotAt, versionOf, type World } from '../decide/world.ts';
 import { checkWait } from './admin-calls.ts';
-import type { EdgeWait } from './edge-wait.ts';
+import { type EdgeWait, eventOf } from './edge-wait.ts';
 import { inconsistent, Refusal } from './grpc-errors.ts';
 import type { State } from './state.ts';
 import type { Writer } from './writer.ts';
@@ -33,7 +33,7 @@ export interface ConfigurationPorts {
   readonly clock: Clock;
   readonly log: Log;
   count(what: string, result: string): void;
-  wait(wait: Omit<EdgeWait, 'replicas'>, say: (outcome: EdgeOutcome) => void): Promise<void>;
+  wait(wait: Omit<EdgeWait, 'replicas'>, say: (outcomes: readonly EdgeOutcome[]) => void): Promise<void>;
 }
 
 type Say = (response: ApplyResponse) => void;
@@ -151,7 +151,7 @@ export class ConfigurationAdmin {
     }
     say({ event: { $case: 'committed', value: { version, changes: [...changes] } } });
     if (dryRun || !version) return;
-    const tell = (edge: EdgeOutcome): void => say({ event: { $case: 'edge', value: edge } });
+    const tell = (outcomes: readonly EdgeOutcome[]): void => say({ event: eventOf(outcomes) });
     const goal = { kind: 'version', version } as const;
     const trial = world.trial?.canary.revision === revision ? world.trial?.canary : undefined;
     if (!trial) {

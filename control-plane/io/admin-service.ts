@@ -29,7 +29,7 @@ import { accessCalls } from './access-service.ts';
 import { AdminCalls, checkWait } from './admin-calls.ts';
 import { ConfigurationAdmin } from './admin-configuration.ts';
 import { EdgeAsking, nearestFirst } from './edge-asking.ts';
-import { type EdgeWait, waitForEdges } from './edge-wait.ts';
+import { type EdgeWait, eventOf, waitForEdges } from './edge-wait.ts';
 import type { Fleet } from './fleet.ts';
 import { Refusal } from './grpc-errors.ts';
 import { type GrpcServer, type ListenOptions, serveGrpc } from './grpc-server.ts';
@@ -140,8 +140,8 @@ class Admin {
     say({ event: { $case: 'accepted', value: { position, repeatedKey: plan.kind === 'repeated' } } });
     const { edges } = state.world;
     const goal = { kind: 'purge', position } as const;
-    await this.wait({ goal, edges, committedAt, timeoutMs: request.timeoutMs, signal }, (edge) => {
-      say({ event: { $case: 'edge', value: edge } });
+    await this.wait({ goal, edges, committedAt, timeoutMs: request.timeoutMs, signal }, (outcomes) => {
+      say({ event: eventOf(outcomes) });
     });
   }
 
@@ -182,11 +182,11 @@ class Admin {
     return { explanations: nearestFirst(explanations).slice(0, EXPLANATIONS) };
   }
 
-  wait(wait: Omit<EdgeWait, 'replicas'>, say: (outcome: EdgeOutcome) => void): Promise<void> {
+  wait(wait: Omit<EdgeWait, 'replicas'>, say: (outcomes: readonly EdgeOutcome[]) => void): Promise<void> {
     const { fleet, peers, clock } = this.#ports;
-    return waitForEdges(fleet, clock, { ...wait, replicas: peers.count > 0 }, (outcome) => {
-      this.count(`${wait.goal.kind}_outcomes`, outcome.outcome);
-      say(outcome);
+    return waitForEdges(fleet, clock, { ...wait, replicas: peers.count > 0 }, (outcomes) => {
+      for (const { outcome } of outcomes) this.count(`${wait.goal.kind}_outcomes`, outcome);
+      say(outcomes);
     });
   }
 

@@ -1,6 +1,11 @@
 // Waits until every declared edge has applied a purge or a version, and says so edge by edge.
 import type { Clock } from '../../infra/runtime/clock.ts';
-import { type EdgeOutcome, OutcomeKind } from '../../proto/gen/meridian/v1/admin.ts';
+import {
+  type ApplyResponse,
+  type EdgeOutcome,
+  OutcomeKind,
+  type PurgeResponse,
+} from '../../proto/gen/meridian/v1/admin.ts';
 import { beginWait, endAway, endWait, type Goal, type Outcome, progress } from '../decide/acks.ts';
 import type { Fleet } from './fleet.ts';
 
@@ -27,16 +32,38 @@ const KINDS = {
   refused: OutcomeKind.REFUSED,
 } as const;
 
-/** Calls `say` once for each edge, and resolves when all have an outcome or `timeoutMs` have passed. */
+/** As an event of an answer: a thousand edges that answer at the same moment are a few messages, not a thousand. */
+export function eventOf(
+  outcomes: readonly EdgeOutcome[],
+): NonNullable<ApplyResponse['event'] & PurgeResponse['event']> {
+  const [first] = outcomes;
+  if (first && outcomes.length === 1) return { $case: 'edge', value: first };
+  return { $case: 'edges', value: { outcomes: [...outcomes] } };
+}
+
+/**
+ * Calls `say` with the outcomes of edges, each once and together with those of the same moment, and resolves when all have one
+ * or `timeoutMs` have passed.
+ */
 export async function waitForEdges(
   fleet: Fleet,
   clock: Clock,
   { goal, edges, committedAt, timeoutMs, replicas, signal }: EdgeWait,
-  say: (outcome: EdgeOutcome) => void,
+  say: (outcomes: readonly EdgeOutcome[]) => void,
 ): Promise<void> {
+  let untold: EdgeOutcome[] = [];
+  let telling: NodeJS.Immediate | undefined;
+  const flush = (): void => {
+    clearImmediate(telling);
+    telling = undefined;
+    if (untold.length > 0) say(untold);
+    untold = [];
+  };
   const tell = ({ edge, kind, reason }: Outcome): void => {
     const elapsedMs = Math.max(0, clock.monotonic() - committedAt);
-    say({ edge, outcome: KINDS[kind], elapsedMs, detail: reason });
+    untold.push({ edge, outcome: KINDS[kind], elapsedMs, detail: reason });
+    // After what else has come over the sockets by now.
+    telling ??= setImmediate(flush);
   };
   const [wait, known] = beginWait(
     goal,
@@ -44,6 +71,7 @@ export async function waitForEdges(
     replicas && timeoutMs > 0,
   );
   known.forEach(tell);
+  flush();
   const done = Promise.withResolvers<void>();
   const ignore = fleet.onChange((edge, standing) => {
     const outcome = progress(wait, edge, standing);
@@ -61,4 +89,5 @@ export async function waitForEdges(
   timer.cancel();
   away.cancel();
   if (!signal.aborted) endWait(wait).forEach(tell);
+  flush();
 }

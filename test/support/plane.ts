@@ -114,12 +114,12 @@ export class Admin {
 
   rollback(request: Partial<RollbackRequest>): Answer<ApplyResponse> {
     const stream = this.#client.rollback(RollbackRequest.fromPartial(request), this.#metadata);
-    return gather(stream, ({ progress }) => progress);
+    return gather(stream, ({ progress }) => (progress ? eachEdge(progress) : []));
   }
 
   drain(request: Partial<DrainRequest>): Answer<ApplyResponse> {
     const stream = this.#client.drain(DrainRequest.fromPartial(request), this.#metadata);
-    return gather(stream, ({ progress }) => progress);
+    return gather(stream, ({ progress }) => (progress ? eachEdge(progress) : []));
   }
 
   history(request: Partial<HistoryRequest> = {}): Promise<HistoryResponse> {
@@ -127,7 +127,7 @@ export class Admin {
   }
 
   apply(request: Partial<ApplyRequest>): Answer<ApplyResponse> {
-    return gather(this.#client.apply(ApplyRequest.fromPartial(request), this.#metadata), (response) => response);
+    return gather(this.#client.apply(ApplyRequest.fromPartial(request), this.#metadata), eachEdge);
   }
 
   /** Applies and returns the version. */
@@ -139,7 +139,7 @@ export class Admin {
   }
 
   purge(request: Partial<PurgeRequest>): Answer<PurgeResponse> {
-    return gather(this.#client.purge(PurgeRequest.fromPartial(request), this.#metadata), (response) => response);
+    return gather(this.#client.purge(PurgeRequest.fromPartial(request), this.#metadata), eachEdge);
   }
 
   get(request: Partial<GetRequest> = {}): Promise<GetResponse> {
@@ -161,6 +161,12 @@ function answered<T>(call: (done: (error: Error | null, response: T) => void) =>
   });
 }
 
+/** Edges that answered at the same moment one by one. */
+function eachEdge<Response extends ApplyResponse | PurgeResponse>(response: Response): readonly Response[] {
+  if (response.event?.$case !== 'edges') return [response];
+  return response.event.value.outcomes.map((value) => ({ ...response, event: { $case: 'edge', value } }));
+}
+
 interface Stream<Event> {
   on(name: 'data', listener: (event: Event) => void): unknown;
   on(name: 'error', listener: (error: Error) => void): unknown;
@@ -170,15 +176,14 @@ interface Stream<Event> {
 
 function gather<Message, Event>(
   stream: Stream<Message>,
-  unwrap: (message: Message) => Event | undefined,
+  unwrap: (message: Message) => readonly Event[],
 ): Answer<Event> {
   const events: Event[] = [];
   const all = Promise.withResolvers<Event[]>();
   // It may reject before the test looks.
   all.promise.catch(() => undefined);
   stream.on('data', (message) => {
-    const event = unwrap(message);
-    if (event) events.push(event);
+    events.push(...unwrap(message));
   });
   stream.on('error', all.reject);
   stream.on('end', () => all.resolve(events));

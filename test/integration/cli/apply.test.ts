@@ -90,11 +90,12 @@ test('a dry run says what would change, and waits for nobody', async (t) => {
 
 test('with --wait each edge has a line; one that refused makes it done in part', async (t) => {
   const address = await fakeAdmin(t, {
-    apply: (request) => [
-      committed,
-      edge('lon', OutcomeKind.ACKED),
-      edge('par', OutcomeKind.REFUSED, `waited ${request.waitMs}`),
-    ],
+    apply: (request) => {
+      const detail = `waited ${request.waitMs}`;
+      const par = { edge: 'par', outcome: OutcomeKind.REFUSED, elapsedMs: 4, detail };
+      const together: ApplyResponse = { event: { $case: 'edges', value: { outcomes: [par] } } };
+      return [committed, edge('lon', OutcomeKind.ACKED), together];
+    },
   });
   const argv = ['apply', '-f', edges, '--wait', '--timeout', '2s', '--control-plane', address];
   const ended = await meridian(argv);

@@ -9,16 +9,21 @@ import { failure, fakeAdmin, meridian } from './harness.ts';
 const accepted = (sequence: number, repeatedKey = false): PurgeResponse => ({
   event: { $case: 'accepted', value: { position: { epoch: 9, sequence }, repeatedKey } },
 });
-const edge = (name: string, outcome: OutcomeKind, elapsedMs = 0, detail = ''): PurgeResponse => ({
-  event: { $case: 'edge', value: { edge: name, outcome, elapsedMs, detail } },
+const line = (edge: string, outcome: OutcomeKind, elapsedMs = 0, detail = '') => ({ edge, outcome, elapsedMs, detail });
+const edge = (...values: Parameters<typeof line>): PurgeResponse => ({
+  event: { $case: 'edge', value: line(...values) },
+});
+const edges = (...outcomes: ReturnType<typeof line>[]): PurgeResponse => ({
+  event: { $case: 'edges', value: { outcomes } },
 });
 
-test('a purge prints a line for each edge as it answers, and a summary', async (t) => {
+test('a purge prints a line for each edge as it answers, alone or at once with others, and a summary', async (t) => {
   const requests: PurgeRequest[] = [];
   const address = await fakeAdmin(t, {
     purge(request) {
       requests.push(request);
-      return [accepted(7), edge('lon', OutcomeKind.ACKED, 3.24), edge('par', OutcomeKind.ACKED, 12)];
+      const together = edges(line('par', OutcomeKind.ACKED, 12), line('rio', OutcomeKind.ACKED, 12.5));
+      return [accepted(7), edge('lon', OutcomeKind.ACKED, 3.24), together];
     },
   });
   const url = 'HTTPS://Shop.Example.com:8443/a%7Eb/../c?x=%2f#top';
@@ -29,7 +34,8 @@ test('a purge prints a line for each edge as it answers, and a summary', async (
       'accepted as purge 7\n' +
       '  lon                   ACKED        3.2 ms\n' +
       '  par                   ACKED       12.0 ms\n' +
-      'purged on 2 of 2 edges\n',
+      '  rio                   ACKED       12.5 ms\n' +
+      'purged on 3 of 3 edges\n',
     stderr: '',
   });
   assert.deepEqual(requests, [

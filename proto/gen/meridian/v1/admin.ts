@@ -261,10 +261,12 @@ export interface HistoryEntry {
 }
 
 export interface ApplyResponse {
-  event: { $case: "committed"; value: ApplyCommitted } | { $case: "edge"; value: EdgeOutcome } | {
-    $case: "canary";
-    value: CanaryResult;
-  } | undefined;
+  event:
+    | { $case: "committed"; value: ApplyCommitted }
+    | { $case: "edge"; value: EdgeOutcome }
+    | { $case: "canary"; value: CanaryResult }
+    | { $case: "edges"; value: EdgeOutcomes }
+    | undefined;
 }
 
 export interface CanaryResult {
@@ -294,6 +296,11 @@ export interface EdgeOutcome {
   /** From the commit to the ACK, milliseconds. */
   elapsedMs: number;
   detail: string;
+}
+
+/** Of several edges that answered at the same moment. */
+export interface EdgeOutcomes {
+  outcomes: EdgeOutcome[];
 }
 
 export interface GetRequest {
@@ -367,10 +374,12 @@ export interface PurgeRequest {
 }
 
 export interface PurgeResponse {
-  event: { $case: "accepted"; value: PurgeAccepted } | { $case: "edge"; value: EdgeOutcome } | {
-    $case: "count";
-    value: PurgeCount;
-  } | undefined;
+  event:
+    | { $case: "accepted"; value: PurgeAccepted }
+    | { $case: "edge"; value: EdgeOutcome }
+    | { $case: "count"; value: PurgeCount }
+    | { $case: "edges"; value: EdgeOutcomes }
+    | undefined;
 }
 
 /** Answers to a dry run, one for each edge. */
@@ -1379,6 +1388,9 @@ export const ApplyResponse: MessageFns<ApplyResponse> = {
       case "canary":
         CanaryResult.encode(message.event.value, writer.uint32(26).fork()).join();
         break;
+      case "edges":
+        EdgeOutcomes.encode(message.event.value, writer.uint32(34).fork()).join();
+        break;
     }
     return writer;
   },
@@ -1420,6 +1432,14 @@ export const ApplyResponse: MessageFns<ApplyResponse> = {
             message.event = { $case: "canary", value: CanaryResult.decode(reader, reader.uint32()) };
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.event = { $case: "edges", value: EdgeOutcomes.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1440,6 +1460,8 @@ export const ApplyResponse: MessageFns<ApplyResponse> = {
         ? { $case: "edge", value: EdgeOutcome.fromJSON(object.edge) }
         : isSet(object.canary)
         ? { $case: "canary", value: CanaryResult.fromJSON(object.canary) }
+        : isSet(object.edges)
+        ? { $case: "edges", value: EdgeOutcomes.fromJSON(object.edges) }
         : undefined,
     };
   },
@@ -1452,6 +1474,8 @@ export const ApplyResponse: MessageFns<ApplyResponse> = {
       obj.edge = EdgeOutcome.toJSON(message.event.value);
     } else if (message.event?.$case === "canary") {
       obj.canary = CanaryResult.toJSON(message.event.value);
+    } else if (message.event?.$case === "edges") {
+      obj.edges = EdgeOutcomes.toJSON(message.event.value);
     }
     return obj;
   },
@@ -1477,6 +1501,12 @@ export const ApplyResponse: MessageFns<ApplyResponse> = {
       case "canary": {
         if (object.event?.value !== undefined && object.event?.value !== null) {
           message.event = { $case: "canary", value: CanaryResult.fromPartial(object.event.value) };
+        }
+        break;
+      }
+      case "edges": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "edges", value: EdgeOutcomes.fromPartial(object.event.value) };
         }
         break;
       }
@@ -1895,6 +1925,77 @@ export const EdgeOutcome: MessageFns<EdgeOutcome> = {
     message.outcome = object.outcome ?? OutcomeKind.UNSPECIFIED;
     message.elapsedMs = object.elapsedMs ?? 0;
     message.detail = object.detail ?? "";
+    return message;
+  },
+};
+
+function createBaseEdgeOutcomes(): EdgeOutcomes {
+  return { outcomes: [] };
+}
+
+export const EdgeOutcomes: MessageFns<EdgeOutcomes> = {
+  encode(message: EdgeOutcomes, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.outcomes) {
+      EdgeOutcome.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): EdgeOutcomes {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseEdgeOutcomes();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.outcomes.push(EdgeOutcome.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): EdgeOutcomes {
+    return {
+      outcomes: globalThis.Array.isArray(object?.outcomes)
+        ? object.outcomes.map((e: any) => EdgeOutcome.fromJSON(e))
+        : [],
+    };
+  },
+
+  toJSON(message: EdgeOutcomes): unknown {
+    const obj: any = {};
+    if (message.outcomes?.length) {
+      obj.outcomes = message.outcomes.map((e) => EdgeOutcome.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<EdgeOutcomes>): EdgeOutcomes {
+    return EdgeOutcomes.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<EdgeOutcomes>): EdgeOutcomes {
+    const message = createBaseEdgeOutcomes();
+    message.outcomes = object.outcomes?.map((e) => EdgeOutcome.fromPartial(e)) || [];
     return message;
   },
 };
@@ -2802,6 +2903,9 @@ export const PurgeResponse: MessageFns<PurgeResponse> = {
       case "count":
         PurgeCount.encode(message.event.value, writer.uint32(26).fork()).join();
         break;
+      case "edges":
+        EdgeOutcomes.encode(message.event.value, writer.uint32(34).fork()).join();
+        break;
     }
     return writer;
   },
@@ -2843,6 +2947,14 @@ export const PurgeResponse: MessageFns<PurgeResponse> = {
             message.event = { $case: "count", value: PurgeCount.decode(reader, reader.uint32()) };
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.event = { $case: "edges", value: EdgeOutcomes.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2863,6 +2975,8 @@ export const PurgeResponse: MessageFns<PurgeResponse> = {
         ? { $case: "edge", value: EdgeOutcome.fromJSON(object.edge) }
         : isSet(object.count)
         ? { $case: "count", value: PurgeCount.fromJSON(object.count) }
+        : isSet(object.edges)
+        ? { $case: "edges", value: EdgeOutcomes.fromJSON(object.edges) }
         : undefined,
     };
   },
@@ -2875,6 +2989,8 @@ export const PurgeResponse: MessageFns<PurgeResponse> = {
       obj.edge = EdgeOutcome.toJSON(message.event.value);
     } else if (message.event?.$case === "count") {
       obj.count = PurgeCount.toJSON(message.event.value);
+    } else if (message.event?.$case === "edges") {
+      obj.edges = EdgeOutcomes.toJSON(message.event.value);
     }
     return obj;
   },
@@ -2900,6 +3016,12 @@ export const PurgeResponse: MessageFns<PurgeResponse> = {
       case "count": {
         if (object.event?.value !== undefined && object.event?.value !== null) {
           message.event = { $case: "count", value: PurgeCount.fromPartial(object.event.value) };
+        }
+        break;
+      }
+      case "edges": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "edges", value: EdgeOutcomes.fromPartial(object.event.value) };
         }
         break;
       }
