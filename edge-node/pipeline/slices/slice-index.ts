@@ -106,11 +106,16 @@ export class SliceIndex {
   drop(): void {
     if (!this.#kept) return;
     this.#kept = false;
-    const { cache } = this.#ports;
-    cache.removeEntry(this.entry);
-    // If it came from disk, memory may have it by now.
-    for (const entry of cache.find(this.entry.key)) {
-      if (entry.head.slices?.generation === this.sliced.generation) cache.removeEntry(entry);
+    const { cache, log } = this.#ports;
+    try {
+      cache.removeEntry(this.entry);
+      // If it came from disk, memory may have it by now.
+      for (const entry of cache.find(this.entry.key)) {
+        if (entry.head.slices?.generation === this.sliced.generation) cache.removeEntry(entry);
+      }
+    } catch (error) {
+      // The next part that is asked for shows it once more.
+      log.error({ err: error, key: this.entry.key }, 'what an origin has replaced could not be removed from the cache');
     }
   }
 

@@ -151,7 +151,8 @@ sliceTest('a slow client holds the origin back, and what it has taken is followe
   const call = world.call();
   client.slow = true;
   call.head(206, rangeAnswer(OBJECT, call.request.fields).fields).data('0123');
-  assert.ok(call.paused);
+  // What is held is the slice that is being gathered.
+  assert.deepEqual([call.paused, world.cache.stats().pendingBytes], [true, 10]);
   client.drain();
   assert.ok(!call.paused);
   client.slow = true;
@@ -223,4 +224,19 @@ sliceTest('a client that leaves while the disk is asked is entered as gone, and 
   client.abort();
   disk.answer();
   assert.deepEqual([world.last.end, body.state], ['client-gone', 'closed']);
+});
+
+sliceTest('an index that cannot be removed just then is found out the next time', (world) => {
+  world.errorsExpected = true;
+  get(world, 'bytes=10-19');
+  const { removeEntry } = world.cache;
+  world.cache.removeEntry = () => {
+    throw new Error('locked');
+  };
+  const broken = get(world, 'bytes=10-25', CHANGED).client;
+  assert.deepEqual([broken.text, broken.state], [BODY.slice(10, 20), 'aborted']);
+  assert.deepEqual(world.logged('error'), ['what an origin has replaced could not be removed from the cache']);
+  world.cache.removeEntry = removeEntry;
+  get(world, 'bytes=10-25', CHANGED);
+  assertPart(get(world, 'bytes=10-25', CHANGED).client, 10, 26, CHANGED.body);
 });

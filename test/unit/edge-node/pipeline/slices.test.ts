@@ -1,6 +1,7 @@
 // Large answers in slices, through the steps: what is asked of an origin for a range, what of it is kept, and how it is kept fresh.
 import assert from 'node:assert/strict';
-import { pipelineTest, UNSLICED } from '../../../support/pipeline.ts';
+import { explain } from '../../../../edge-node/pipeline/explain.ts';
+import { LONDON, pipelineTest, UNSLICED } from '../../../support/pipeline.ts';
 import { type RangeObject, rangeAnswer, serve } from '../../../support/range-origin.ts';
 import { ask, assertPart, BODY, CHANGED, get, OBJECT, sliceTest } from '../../../support/slices.ts';
 
@@ -222,4 +223,14 @@ sliceTest('two that ask at once make one index', (world) => {
   const before = world.calls.length;
   for (const range of ['bytes=10-19', 'bytes=20-29']) assert.equal(ask(world, range).cache, 'hit; ttl=60');
   assert.equal(world.calls.length, before);
+});
+
+sliceTest('an operator is told that it is kept in slices', (world) => {
+  get(world, 'bytes=10-19');
+  const { cache, barrier, health, clock } = world;
+  const place = { location: LONDON, city: '', country: '', source: 'database' } as const;
+  const ports = { edge: 'edge-1', clock, serving: () => world.serving, locate: () => place, cache, barrier, health };
+  const explained = explain({ url: 'http://demo.example/', ip: '192.0.2.1' }, ports).cache;
+  assert.deepEqual([explained?.state, explained?.variants], ['fresh', 1]);
+  assert.match(explained?.reason ?? '', /^fresh for 60 s more.*; kept in slices: 100 bytes in 10 of 10/);
 });
