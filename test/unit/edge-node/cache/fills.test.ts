@@ -8,11 +8,11 @@ import {
   looksAlike,
   mayWait,
   nearsExpiry,
-  RecentKeys,
   refreshesEarly,
   supersedes,
   whenAbandoned,
 } from '../../../../edge-node/decide/cache/fills.ts';
+import { RecentKeys } from '../../../../edge-node/decide/cache/recent-keys.ts';
 import { seededRandom } from '../../../../infra/runtime/random.ts';
 import { World } from '../../../support/pipeline.ts';
 
