@@ -25,8 +25,8 @@ export class CountingLedger implements Ledger {
   readonly #siteless: Readonly<Record<string, Counter>>;
   readonly #failures: Readonly<Record<string, Counter>>;
   readonly #bytes: Counter;
-  /** Milliseconds, summed over all exchanges; without an access log a hit counts as none: it takes microseconds. */
-  #answerMs = 0;
+  /** Without an access log a hit counts as none: it takes microseconds. */
+  readonly #answerSeconds: Counter;
   readonly #brokenOff: Readonly<Record<Exclude<ExchangeEnd, 'complete'>, Counter>>;
 
   constructor(metrics: Metrics, clock: Clock, sink: AccessSink | undefined) {
@@ -43,6 +43,10 @@ export class CountingLedger implements Ledger {
       ]),
     );
     this.#bytes = metrics.counter('meridian_body_bytes_total', 'Bytes of bodies sent to clients.');
+    this.#answerSeconds = metrics.counter(
+      'meridian_answer_seconds_total',
+      'Seconds from requests to the ends of their answers; without an access log those of hits are left out.',
+    );
     const broken = 'Answers that did not reach their end, by who broke them off.';
     this.#brokenOff = {
       'origin-failed': metrics.counter('meridian_broken_answers_total', broken, { by: 'origin' }),
@@ -61,7 +65,7 @@ export class CountingLedger implements Ledger {
     // To read the clock costs a quarter of what a hit does.
     if (this.#sink === undefined && exchange.outcome === 'hit') return;
     const durationMs = this.#clock.monotonic() - exchange.startedAt;
-    this.#answerMs += durationMs;
+    this.#answerSeconds.add(durationMs / 1000);
     this.#sink?.(exchange, bytes, durationMs);
   }
 
@@ -78,7 +82,7 @@ export class CountingLedger implements Ledger {
       errors: failed.reduce((sum, code) => sum + (this.#failures[code]?.value() ?? 0), 0),
       cacheObjects: objects,
       cacheBytes: bytes,
-      answerMs: Math.round(this.#answerMs),
+      answerMs: Math.round(this.#answerSeconds.value() * 1000),
       uptimeS: Math.floor((this.#clock.monotonic() - this.#startedAt) / 1000),
     };
   }

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { compileSnapshot, findSite } from '../../../../edge-node/decide/compile.ts';
 import { CountingLedger } from '../../../../edge-node/io/ledger.ts';
+import { allocateSharedCounters, SharedCounters } from '../../../../edge-node/io/shared/shared-counters.ts';
 import type { ExchangeEnd, Settled } from '../../../../edge-node/ports.ts';
 import { Metrics } from '../../../../infra/runtime/metrics.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
@@ -116,4 +117,18 @@ test('without an access log there is nothing more to it', () => {
   const ledger = new CountingLedger(new Metrics(), new FakeClock(), undefined);
   ledger.record(world.last.exchange, 'complete', 0);
   assert.equal(ledger.statistics(world.cache).requests, 1);
+});
+
+test('a heartbeat tells of the time that answers took in all threads', () => {
+  const handles = allocateSharedCounters(3);
+  const clock = new FakeClock();
+  const ledgerOf = (thread: number) =>
+    new CountingLedger(new Metrics(new SharedCounters(handles, thread)), clock, undefined);
+  const [main, ...workers] = [0, 1, 2].map(ledgerOf);
+  const world = new World();
+  world.store('hello');
+  const exchange = { ...world.last.exchange, startedAt: clock.monotonic(), addressOfClient: () => '' };
+  clock.advance(250);
+  for (const worker of workers) worker.record(exchange, 'complete', 5);
+  assert.deepEqual([main?.statistics(world.cache).requests, main?.statistics(world.cache).answerMs], [2, 500]);
 });
