@@ -14,7 +14,7 @@ import { type EdgeCall, EdgeStream, type EdgeStreamPorts } from './edge-stream.t
 import type { Fleet } from './fleet.ts';
 import { serviceError } from './grpc-errors.ts';
 import { type GrpcServer, type ListenOptions, serveGrpc } from './grpc-server.ts';
-import type { HealthBoard } from './health-board.ts';
+import { type HealthBoard, RENEW_MS } from './health-board.ts';
 import { SnapshotDeltas } from './snapshot-deltas.ts';
 import type { State } from './state.ts';
 import type { Peer } from './tls-server.ts';
@@ -40,13 +40,18 @@ const STREAMS = LIMITS.edges * 2;
 const LOOK_MS = 1000;
 const LOST_LOOKS = 4;
 
+/** Health views are renewed for so many parts of the edges in turn, so that a purge never waits behind those of all. */
+const PARTS = 20;
+
 /** Throws a ListenError. */
 export async function startEdgeService(
   ports: EdgeServicePorts,
   where: Pick<ListenOptions, 'listen' | 'insecure' | 'tls'>,
 ): Promise<EdgeService> {
   const { state, fleet, health, clock } = ports;
-  const streams = new Set<EdgeStream>();
+  /** With the part that each belongs to. */
+  const streams = new Map<EdgeStream, number>();
+  let opened = 0;
   let server: GrpcServer | undefined;
 
   const deltas = new SnapshotDeltas();
@@ -73,7 +78,7 @@ export async function startEdgeService(
     connect(call: EdgeCall) {
       const proven = provenEdge(server?.peer(call.getPeer()));
       if (proven.kind === 'nobody') call.emit('error', serviceError(proven.code, proven.reason));
-      else if (streams.size < STREAMS) streams.add(new EdgeStream(call, streamPorts, proven.name));
+      else if (streams.size < STREAMS) streams.set(new EdgeStream(call, streamPorts, proven.name), opened++ % PARTS);
       else
         call.emit(
           'error',
@@ -90,7 +95,7 @@ export async function startEdgeService(
   });
 
   const update = (): void => {
-    for (const stream of streams) stream.update();
+    for (const stream of streams.keys()) stream.update();
   };
   state.onChange((world) => {
     fleet.keep(world.edges);
@@ -98,18 +103,24 @@ export async function startEdgeService(
     update();
   });
   health.onView(update);
+  let part = 0;
+  const renewal = clock.every(RENEW_MS / PARTS, () => {
+    part = (part + 1) % PARTS;
+    for (const [stream, of] of streams) if (of === part) stream.renewHealth();
+  });
   // A replica that alone lost sight of the store would keep its edges from what the others know. Once for each loss, so that
   // edges do not wander about when the store is lost to all.
   let lostFor = 0;
   const watch = clock.every(LOOK_MS, () => {
     lostFor = state.lost === undefined ? 0 : lostFor + 1;
-    if (lostFor === LOST_LOOKS) for (const stream of streams) stream.sendElsewhere('lost sight of the store');
+    if (lostFor === LOST_LOOKS) for (const stream of streams.keys()) stream.sendElsewhere('lost sight of the store');
   });
   return {
     port: server.port,
     async stop() {
       watch.cancel();
-      for (const stream of streams) stream.end(status.UNAVAILABLE, 'this control plane is stopping');
+      renewal.cancel();
+      for (const stream of streams.keys()) stream.end(status.UNAVAILABLE, 'this control plane is stopping');
       await server.stop();
     },
   };

@@ -99,6 +99,12 @@ export class EdgeStream implements Connection {
     else this.end(status.NOT_FOUND, undeclared(this.#ports.state.world, this.#edge));
   }
 
+  /** It hears of the health view, changed or not. */
+  renewHealth(): void {
+    this.#sent = { ...this.#sent, health: 0 };
+    this.update();
+  }
+
   replaced(by: string | undefined): void {
     const other =
       by === undefined

@@ -7,8 +7,9 @@ import type { Fleet } from './fleet.ts';
 import type { Peers } from './peers.ts';
 import type { State } from './state.ts';
 
-/** How long an edge may use the view without hearing again. */
+/** How long an edge may use the view without hearing again, and after which time it hears. */
 const VIEW_MS = 15_000;
+export const RENEW_MS = VIEW_MS / 3;
 /** An edge that was not heard from for so long has no say. */
 const REPORT_MS = 30_000;
 /** From a report to the view that holds it: what comes meanwhile is folded in too. */
@@ -31,13 +32,13 @@ export class HealthBoard {
     this.#peers = peers;
     this.#state = state;
     this.#clock = clock;
-    this.#refresh = clock.every(VIEW_MS / 3, () => this.#fold(true));
+    this.#refresh = clock.every(RENEW_MS, () => this.#fold());
     peers.onTally(() => this.reported());
   }
 
   /**
-   * Counts the views that edges are to hear of, from 1: those in which an origin is up that was down, or the like, and one in a
-   * while. How many edges say so changes with each that comes, and matters to none of the others.
+   * Counts the views that edges are to hear of at once, from 1: those in which an origin is up that was down, or the like. How
+   * many edges say so changes with each that comes, and matters to none of the others.
    */
   get count(): number {
     return this.#count;
@@ -47,7 +48,7 @@ export class HealthBoard {
     return this.#view;
   }
 
-  /** `listener` is called after each view that edges are to hear of. */
+  /** `listener` is called after each view that edges are to hear of at once. */
   onView(listener: () => void): void {
     this.#listeners.add(listener);
   }
@@ -56,7 +57,7 @@ export class HealthBoard {
   reported(): void {
     this.#gathering ??= this.#clock.after(GATHER_MS, () => {
       this.#gathering = undefined;
-      this.#fold(false);
+      this.#fold();
     });
   }
 
@@ -65,8 +66,7 @@ export class HealthBoard {
     this.#gathering?.cancel();
   }
 
-  /** `renew`: edges are to hear of it although nothing changed. */
-  #fold(renew: boolean): void {
+  #fold(): void {
     const oldest = this.#clock.monotonic() - REPORT_MS;
     const alive: Measured[] = [];
     for (const { measured, heardAt } of this.#fleet.values())
@@ -78,7 +78,7 @@ export class HealthBoard {
     const same = sameStatuses(held, this.#held);
     this.#held = held;
     this.#view = { origins, expiresInMs: VIEW_MS };
-    if (same && !renew) return;
+    if (same) return;
     this.#count += 1;
     for (const listener of this.#listeners) listener();
   }

@@ -1,10 +1,11 @@
 // A real etcd cluster of three members on loopback, any of which a test may kill and start again.
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import { startRelay } from './relay.ts';
 import { until } from './until.ts';
 
@@ -37,6 +38,11 @@ export const hasProgram = (name: string): boolean => {
     return false;
   }
 };
+
+/** Not synchronously: what is tested meanwhile lives in this process. Rejects when it fails. */
+export async function etcdctl(...args: string[]): Promise<void> {
+  await promisify(execFile)('etcdctl', args, { env: { ...process.env, ETCDCTL_API: '3' } });
+}
 
 export async function startCluster(): Promise<Cluster> {
   const folder = mkdtempSync(path.join(tmpdir(), 'meridian-cluster-'));
@@ -130,17 +136,14 @@ export async function startCluster(): Promise<Cluster> {
     async restore(file) {
       await killAll();
       generation += 1;
-      for (const member of MEMBERS) {
-        execFileSync(
-          'etcdctl',
-          [
-            ...['snapshot', 'restore', file, '--name', `m${member}`, '--data-dir', data(member)],
-            ...['--initial-cluster', cluster, '--initial-advertise-peer-urls', peer(member)],
-            ...['--initial-cluster-token', `generation-${generation}`],
-          ],
-          { env: { ...process.env, ETCDCTL_API: '3' }, stdio: 'ignore' },
-        );
-      }
+      const restores = MEMBERS.map((member) =>
+        etcdctl(
+          ...['snapshot', 'restore', file, '--name', `m${member}`, '--data-dir', data(member)],
+          ...['--initial-cluster', cluster, '--initial-advertise-peer-urls', peer(member)],
+          ...['--initial-cluster-token', `generation-${generation}`],
+        ),
+      );
+      await Promise.all(restores);
       for (const member of MEMBERS) start(member);
       await healthy();
     },

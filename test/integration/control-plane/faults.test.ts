@@ -1,11 +1,10 @@
 // What may break, breaks: meanwhile no client of an edge sees a failure and no edge goes back to an older version; afterwards a
 // change and a purge reach every edge. One world for all, since what broke once must not matter to the next.
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import path from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
-import { hasProgram } from '../../support/etcd-cluster.ts';
+import { etcdctl, hasProgram } from '../../support/etcd-cluster.ts';
 import { edgeOf } from '../../support/plane.ts';
 import { tempFolder } from '../../support/temp.ts';
 import { until } from '../../support/until.ts';
@@ -121,10 +120,7 @@ test('faults', async (t) => {
     }
     const file = path.join(tempFolder(u), 'backup');
     const before = (await a.admin.get()).snapshot;
-    execFileSync('etcdctl', ['--endpoints', cluster.endpoints[0] ?? '', 'snapshot', 'save', file], {
-      env: { ...process.env, ETCDCTL_API: '3' },
-      stdio: 'ignore',
-    });
+    await etcdctl('--endpoints', cluster.endpoints[0] ?? '', 'snapshot', 'save', file);
     await a.admin.applied({ edges: [edgeOf('after-the-backup')] });
     await cluster.restore(file);
     await until('the restored configuration to be there', async () => {
