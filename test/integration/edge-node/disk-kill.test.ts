@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { killStorers } from '../../soak/disk-kill.ts';
 import { tempFolder } from '../../support/temp.ts';
 
-const ROUNDS = 8;
+const ROUNDS = 4;
 
 test('killed while it stores, again and again: what is served is right, and most is still there', async (t) => {
   const reports = await killStorers(tempFolder(t), ROUNDS, 1);

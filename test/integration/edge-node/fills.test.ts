@@ -99,8 +99,8 @@ test('slow clients hold up neither the others nor the origin, and one copy of th
   assert.equal((await quick.response()).body.length, LONG);
   quick.destroy();
   await until('the end of the fill', () => edge.fills.stats().fills === 0);
-  const grown = bytesHeld() - before;
-  assert.ok(grown < LONG * 4, `${grown} bytes for 8 clients that read nothing`);
+  // The collector gives back what it has found in its own time.
+  await until('little to be held for 8 clients that read nothing', () => bytesHeld() - before < LONG * 4, 20_000);
   for (const client of slow) {
     client.socket.resume();
     const { body } = await client.response();
