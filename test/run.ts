@@ -14,7 +14,7 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
 /** In the order in which they are begun: first what takes long, and mostly waits for processes. */
 const EVERYTHING = ['test/stack/up.test.ts', 'test/integration', 'test/rules', 'test/unit'];
 /** Test files at once. Several of them start processes of their own, and wait for these. */
-const CONCURRENCY = 4;
+const CONCURRENCY = 3;
 /** No file takes nearly as long, milliseconds: what hangs fails. */
 const TIMEOUT_MS = 180_000;
 /** Debian's packages, and the program of each that tests run. */

@@ -43,6 +43,8 @@ if (typeof workerData === 'object' && workerData !== null && 'thread' in workerD
   const channel = new BroadcastChannel(WATCH);
   diagnostics.subscribe('net.server.socket', (message) => {
     const { socket } = message as { socket: Socket };
+    // What was refused is gone by now.
+    if (socket.destroyed) return;
     channel.postMessage({ thread, port: socket.remotePort ?? 0 } satisfies Accepted);
   });
   channel.onmessage = (event) => {
