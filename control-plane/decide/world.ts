@@ -270,12 +270,14 @@ function decodeSequence(text: string): number {
 
 /** The same for the same state, whether it was read whole or carried on: which keys there are, and when each was last written. */
 export function fingerprint(world: World): string {
-  const { epochRevision, headRevision, purges, trial } = world;
+  const { epochRevision, headRevision, purges, trial, access } = world;
   return JSON.stringify([
     ...[epochRevision, headRevision, purges.headRevision, purges.last, trial?.canary.revision],
     [...world.resources].map(([key, { modRevision }]) => `${key} ${modRevision}`).sort(),
     [...world.drains.keys()].sort(),
     world.history.map(({ number, revision }) => `${number} ${revision}`),
     purges.records.map(({ purge, bytes }) => `${purge.sequence} ${bytes}`),
+    [...access.tokens].map(([id, { modRevision }]) => `${id} ${modRevision}`).sort(),
+    access.audit.map(({ id, revision }) => `${id} ${revision}`),
   ]);
 }

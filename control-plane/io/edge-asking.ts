@@ -179,11 +179,11 @@ export class EdgeAsking {
     const answers = await this.#gather(edges, question, ms);
     if (!this.#answering.has(key)) return;
     state.written = true;
+    // Also when nobody says that it was withdrawn, or it cannot be written.
+    clock.after(ms + WAY_MS, () => this.#withdrawn(ask));
     await peers.put([{ key: answerKey(peers.id, ask), value: encodeAnswers(answers, ANSWER_CHARACTERS) }]);
     // Withdrawn while it was being written, so that the deletion may have come first.
     if (!this.#answering.has(key)) this.#delete(answerKey(peers.id, ask));
-    // Also when nobody says that it was withdrawn.
-    else clock.after(ms + WAY_MS, () => this.#withdrawn(ask));
   }
 
   async #gather(edges: readonly string[], question: Question, ms: number): Promise<Answers> {

@@ -22,6 +22,8 @@ export interface TlsOptions {
   /** `required`: a peer without a certificate that holds is cut off in the handshake. */
   readonly clientCertificate: 'required' | 'optional';
   readonly log: Log;
+  /** For a handshake, milliseconds. */
+  readonly handshakeMs?: number;
 }
 
 export interface PeerServer {
@@ -82,7 +84,7 @@ export function peerServer(tls: TlsOptions | undefined, clock: Clock, use: (sock
 }
 
 function secureServer(
-  { source, clientCertificate, log }: TlsOptions,
+  { source, clientCertificate, log, handshakeMs = HANDSHAKE_MS }: TlsOptions,
   clock: Clock,
   admit: (socket: Socket, peer: Peer, until?: number) => void,
 ): TlsServer {
@@ -95,7 +97,7 @@ function secureServer(
     {
       ...contextOf(source.current),
       ALPNProtocols: ['h2'],
-      handshakeTimeout: HANDSHAKE_MS,
+      handshakeTimeout: handshakeMs,
       requestCert: true,
       // Judged below, where there is somebody to say why to.
       rejectUnauthorized: false,
@@ -114,6 +116,8 @@ function secureServer(
   server.on('tlsClientError', (error: NodeJS.ErrnoException & { readonly reason?: string }, socket) => {
     const isPlain = error.code === 'ERR_SSL_WRONG_VERSION_NUMBER' || error.code === 'ERR_SSL_HTTP_REQUEST';
     logFailure(socket, isPlain ? 'it does not speak TLS' : (error.reason ?? error.message));
+    // After a time-out Node.js leaves it open.
+    socket.destroy();
   });
   source.onChange((material) => server.setSecureContext(contextOf(material)));
   return server;

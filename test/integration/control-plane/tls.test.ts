@@ -1,11 +1,14 @@
 // Who is let in over TLS, as what, and what those hear who are not.
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
+import net from 'node:net';
 import { test } from 'node:test';
 import { connect } from 'node:tls';
 import { status } from '@grpc/grpc-js';
 import { createAuthority, type Issued } from '../../../cli/certs/authority.ts';
-import type { TlsMaterial } from '../../../infra/runtime/tls-files.ts';
+import { peerServer } from '../../../control-plane/io/tls-server.ts';
+import { silentLog } from '../../../infra/runtime/log.ts';
+import { type TlsMaterial, TlsSource } from '../../../infra/runtime/tls-files.ts';
 import {
   aroundNow,
   client,
@@ -45,6 +48,27 @@ test('nothing older than TLS 1.3 is spoken, and plain text is not either', async
     assert.match(failed.message, /protocol version/i);
   }
   await assert.rejects(new Admin(t, plane.adminPort).status(), { code: status.UNAVAILABLE });
+});
+
+test('a peer that says nothing in the handshake is cut off', async (t) => {
+  const clock = new FakeClock(Date.now());
+  const source = await TlsSource.open(await filesIn(tempFolder(t), server()), clock, silentLog);
+  const tls = { source, clientCertificate: 'optional', log: silentLog, handshakeMs: 50 } as const;
+  const peers = peerServer(tls, clock, () => assert.fail('it has said nothing'));
+  await new Promise<void>((resolve) => peers.server.listen(0, '127.0.0.1', resolve));
+  t.after(() => {
+    peers.stop();
+    source.stop();
+    peers.server.close();
+  });
+  const silent = net.connect((peers.server.address() as net.AddressInfo).port, '127.0.0.1');
+  t.after(() => silent.destroy());
+  let closed = false;
+  silent.resume().on('close', () => {
+    closed = true;
+  });
+  await until('it to be cut off', () => closed, 10_000);
+  await until('its place to be free', () => peers.sockets.size === 0);
 });
 
 test('an edge whose certificate is missing, expired, early, self-made or for a server is cut off in the handshake', async (t) => {

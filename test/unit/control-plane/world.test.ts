@@ -1,6 +1,7 @@
 // The world read at once, and the world carried on transaction by transaction, are the same world.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { withAudit } from '../../../control-plane/decide/audit.ts';
 import {
   type Entry,
   KEYS,
@@ -11,7 +12,14 @@ import {
 } from '../../../control-plane/decide/keys.ts';
 import { encodePurge } from '../../../control-plane/decide/purge-log.ts';
 import { encodeResource, listResources } from '../../../control-plane/decide/resources.ts';
-import { advanceWorld, readWorld, type World, type WorldResult } from '../../../control-plane/decide/world.ts';
+import { planCreateToken } from '../../../control-plane/decide/tokens.ts';
+import {
+  advanceWorld,
+  fingerprint,
+  readWorld,
+  type World,
+  type WorldResult,
+} from '../../../control-plane/decide/world.ts';
 import { type Random, seededRandom } from '../../../infra/runtime/random.ts';
 import { snapshotOf } from '../../support/snapshots.ts';
 
@@ -112,6 +120,25 @@ test('resources that do not fit together are refused as a whole', () => {
   const now = run([epoch(7)], [edge('a'), put(KEYS.head, '{}')]);
   const events = [put(resourceKey('site', 's'), '{"name":"s"}'), put(KEYS.head, '{}')];
   assert.match(reason(advanceWorld(now, { revision: 9, events })), /do not fit together: site "s"/);
+});
+
+test('two worlds of other tokens, or another record of who did what, do not look the same to the audit', () => {
+  const asked = { id: '0123456789abcdef', hash: '0'.repeat(64), name: 'ci', role: 'purge', lifetimeMs: 0 } as const;
+  const plan = planCreateToken(new Map(), asked, 0);
+  assert.ok(plan.kind === 'commit');
+  const caller = { name: 'root', role: 'administer', proof: 'certificate', peer: '' } as const;
+  const audited = { audit: [], epoch: 7, headRevision: 0 };
+  const note = { action: 'create-token', detail: '' };
+  const { operations } = withAudit(plan.transaction, audited, caller, note, 0, 'x');
+  const isAudit = ({ key }: Operation) => parseKey(key).kind === 'audit';
+  const without = run([epoch(7)], [...operations]);
+  const revoked = run([epoch(7)], operations.filter(isAudit));
+  const unsaid = run(
+    [epoch(7)],
+    operations.filter((one) => !isAudit(one)),
+  );
+  const prints = [without, revoked, unsaid].map(fingerprint);
+  assert.equal(new Set(prints).size, 3);
 });
 
 test('after any transactions the world is the one that is read from what they left', () => {
