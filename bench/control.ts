@@ -1,10 +1,10 @@
 // `npm run bench:control`: how soon a purge and a change are confirmed by very many edges, and what an edge costs a control
 // plane in memory and on the wire. The edges are simulated (control/edge.ts); control planes, store and streams are real.
-import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
+import { onPath } from '../cli/stack/etcd.ts';
 import { edgesOf, POOL, sitesOf } from './control/names.ts';
 import { ControlWorld, type Timed, type WorldOptions } from './control/world.ts';
 import { percentile } from './report/statistics.ts';
@@ -56,7 +56,7 @@ const { values } = parseArgs({
   },
 });
 
-const etcd = hasEtcd();
+const etcd = onPath('etcd', process.env.PATH);
 const share = values.smoke ? 0.02 : 1;
 const nodeArguments = values.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${values.profile}`];
 const rowOf = (id: string, kind: Row['kind'], replicas: number, edges: number, routes: number): Row => {
@@ -82,13 +82,13 @@ async function measure(folder: string, row: Row): Promise<Result> {
         : world.apply({ sites: sitesOf(row.routes, round), pools: [POOL], edges: edgesOf(row.edges), waitMs: 30_000 });
     // What runs often is compiled first.
     if (!values.smoke) for (let round = 1; round <= 3; round += 1) check(row, await act(round));
-    const [counts, cpuMs] = [await world.counts(), world.cpuMs()];
+    const [before, cpuMs] = [await world.received(), world.cpuMs()];
     const rounds: Timed[] = [];
     const deadline = performance.now() + (values.smoke ? 0 : Number(values.seconds) * 1_000);
     do rounds.push(check(row, await act(rounds.length + 100)));
     while (performance.now() < deadline);
     const spentMs = world.cpuMs() - cpuMs;
-    const received = (await world.counts()).received - counts.received;
+    const received = (await world.received()) - before;
     const all = rounds.map(({ lines }) => lines.at(-1) ?? Number.NaN);
     const half = rounds.map(({ lines }) => lines[lines.length >> 1] ?? Number.NaN);
     return {
@@ -107,15 +107,6 @@ function check({ title, edges }: Row, timed: Timed): Timed {
   const problem = timed.lines.length === edges ? timed.problem : `${timed.lines.length} of ${edges} edges answered`;
   if (problem !== undefined) throw new Error(`${title}: ${problem}`);
   return timed;
-}
-
-function hasEtcd(): boolean {
-  try {
-    execFileSync('etcd', ['--version'], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 function table(results: readonly Result[]): string {

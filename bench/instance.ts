@@ -130,7 +130,7 @@ export async function startInstance(peer: Peer, accessLog: boolean, around: Surr
 }
 
 /** Ports of 127.0.0.1 that nobody listens on at this moment. */
-async function freePorts(wanted: number): Promise<readonly number[]> {
+export async function freePorts(wanted: number): Promise<readonly number[]> {
   const servers = Array.from({ length: wanted }, () => createServer());
   const ports: number[] = [];
   for (const server of servers) {

@@ -44,9 +44,8 @@ export class SimulatedEdge {
   position: PurgePosition | undefined;
   /** Bytes that came over the socket. */
   received = 0;
-  /** Batches of purges and configurations that it confirmed. */
+  /** Batches of purges that it confirmed. */
   purges = 0;
-  snapshots = 0;
 
   /** Dials `127.0.0.1:port`. `ended` is called when the stream ends. `former`: the same edge before. */
   constructor(port: number, name: string, former: SimulatedEdge | undefined, ended: (reason: string) => void) {
@@ -147,7 +146,6 @@ export class SimulatedEdge {
     if (!version) return;
     this.applied = Version.decode(version);
     this.send({ $case: 'snapshotAck', value: { version: this.applied } });
-    this.snapshots += 1;
   }
 }
 

@@ -1,7 +1,5 @@
 // What is measured: control planes as processes, over etcd or, alone, over a file; and in another process the simulated edges.
-import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import path from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -13,7 +11,7 @@ import {
   PurgeRequest,
   type PurgeResponse,
 } from '../../proto/gen/meridian/v1/admin.ts';
-import { nextNumber } from '../instance.ts';
+import { freePorts, nextNumber } from '../instance.ts';
 import { Processes, type Running } from '../processes.ts';
 import { cpuSeconds, memory } from '../usage.ts';
 import { edgesOf, POOL, sitesOf } from './names.ts';
@@ -33,12 +31,6 @@ export interface WorldOptions {
   readonly etcd: boolean;
   /** Arguments to node for the first replica. */
   readonly nodeArguments: readonly string[];
-}
-
-export interface Counts {
-  readonly received: number;
-  readonly purges: number;
-  readonly snapshots: number;
 }
 
 /** From what began until each edge's line of the answer, milliseconds, rising; and what was wrong. */
@@ -137,14 +129,13 @@ export class ControlWorld {
     return cpuSeconds(this.#replicas.map(({ pid }) => pid)) * 1_000;
   }
 
-  /** Sums over all edges. */
-  async counts(): Promise<Counts> {
-    const child = this.#edges?.child;
-    if (!child) throw new Error('there are no edges');
-    const reply = once(child, 'message', { signal: AbortSignal.timeout(ANSWER_MS) });
-    child.send({});
-    const [counts] = await reply;
-    return counts;
+  /** Bytes that all edges have received. */
+  received(): Promise<number> {
+    if (!this.#edges) throw new Error('there are no edges');
+    const { child, tail } = this.#edges;
+    const reply = nextNumber(child, 'received', tail);
+    if (child.connected) child.send({});
+    return reply;
   }
 
   /** Everything is purged. From when it was accepted. */
@@ -194,16 +185,4 @@ async function isHealthy(url: string): Promise<boolean> {
   } catch {
     return false;
   }
-}
-
-/** Of 127.0.0.1, that nobody listens on at this moment. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
-  await Promise.all(servers.map((server) => once(server, 'listening')));
-  const ports = servers.map((server) => {
-    const address = server.address();
-    return typeof address === 'object' && address ? address.port : 0;
-  });
-  await Promise.all(servers.map((server) => once(server.close(), 'close')));
-  return ports;
 }

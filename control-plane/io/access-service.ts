@@ -22,7 +22,7 @@ import type { World } from '../decide/world.ts';
 import { hashSecret } from './access.ts';
 import type { AdminCalls } from './admin-calls.ts';
 import { Refusal } from './grpc-errors.ts';
-import type { State } from './state.ts';
+import { ECHO_MS, type State } from './state.ts';
 import type { Writer } from './writer.ts';
 
 export interface AccessServicePorts {
@@ -30,9 +30,6 @@ export interface AccessServicePorts {
   readonly writer: Writer;
   readonly clock: Clock;
 }
-
-/** For a change to come back from the store, so that it holds when the answer is there. */
-const ECHO_MS = 5000;
 
 export function accessCalls(
   calls: AdminCalls,

@@ -3,7 +3,7 @@
 // messages, and when it is answered, so that a token that was revoked meanwhile does not count.
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { type Metadata, ServerInterceptingCall, type ServerInterceptor, status } from '@grpc/grpc-js';
-import type { Clock } from '../../infra/runtime/clock.ts';
+import { atMostEvery, type Clock } from '../../infra/runtime/clock.ts';
 import type { Log } from '../../infra/runtime/log.ts';
 import type { Metrics } from '../../infra/runtime/metrics.ts';
 import { AdminServiceService } from '../../proto/gen/meridian/v1/admin.ts';
@@ -33,11 +33,14 @@ export class Access {
   readonly #ports: AccessPorts;
   /** Who is at the other end of a connection; undefined once it is gone. */
   readonly #peer: (name: string) => Peer | undefined;
-  #nextLog = Number.NEGATIVE_INFINITY;
+  readonly #logRefusal: (rpc: AdminRpc, peer: string, reason: string) => void;
 
   constructor(ports: AccessPorts, peer: (name: string) => Peer | undefined) {
     this.#ports = ports;
     this.#peer = peer;
+    this.#logRefusal = atMostEvery(ports.clock, LOG_MS, (rpc, from, reason) =>
+      ports.log.warn({ rpc, peer: from, reason }, 'a call was refused'),
+    );
   }
 
   /** Throws a Refusal: UNAUTHENTICATED when it is not known who calls, PERMISSION_DENIED when they may not. */
@@ -110,13 +113,11 @@ export class Access {
   }
 
   #note(refusal: Refusal, rpc: AdminRpc, peer: string): void {
-    const { clock, log, metrics } = this.#ports;
+    const { metrics } = this.#ports;
     const help = 'Calls of the admin API that were refused to who made them, by why.';
     const result = refusal.code === status.PERMISSION_DENIED ? 'permission-denied' : 'unauthenticated';
     metrics.counter('meridian_control_denied_total', help, { result }).add();
-    if (clock.monotonic() < this.#nextLog) return;
-    this.#nextLog = clock.monotonic() + LOG_MS;
-    log.warn({ rpc, peer, reason: refusal.message }, 'a call was refused');
+    this.#logRefusal(rpc, peer, refusal.message);
   }
 }
 

@@ -24,7 +24,7 @@ import { snapshotAt, versionOf, type World } from '../decide/world.ts';
 import { checkWait } from './admin-calls.ts';
 import { type EdgeWait, eventOf } from './edge-wait.ts';
 import { inconsistent, Refusal } from './grpc-errors.ts';
-import type { State } from './state.ts';
+import { ECHO_MS, type State } from './state.ts';
 import type { Writer } from './writer.ts';
 
 export interface ConfigurationPorts {
@@ -50,8 +50,6 @@ interface Change {
   plan(world: World, note: Note): ChangePlan;
 }
 
-/** For a change to come back from the store, so that what is read next shows it. */
-const ECHO_MS = 5000;
 /** Beyond the hold, for a canary to end; replicas take a moment to agree. */
 const CANARY_SLACK_MS = 30_000;
 

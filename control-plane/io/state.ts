@@ -22,7 +22,7 @@ export interface StatePorts {
 const RETRY: BackoffOptions = { firstMs: 200, maxMs: 2000 };
 
 /** For what was written to come back by the watch. */
-const ECHO_MS = 5000;
+export const ECHO_MS = 5000;
 
 /** Between two comparisons of what is known with what is stored. */
 const AUDIT_MS = 60_000;

@@ -3,7 +3,7 @@
 import { constants } from 'node:crypto';
 import { createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls';
-import type { Clock } from '../../infra/runtime/clock.ts';
+import { atMostEvery, type Clock } from '../../infra/runtime/clock.ts';
 import type { Log } from '../../infra/runtime/log.ts';
 import type { TlsMaterial, TlsSource } from '../../infra/runtime/tls-files.ts';
 
@@ -151,12 +151,3 @@ const REASONS: Readonly<Record<string, string>> = {
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'its certificate is from an authority that this control plane does not trust',
   INVALID_PURPOSE: 'its certificate is not made for clients',
 };
-
-function atMostEvery<A extends unknown[]>(clock: Clock, ms: number, act: (...args: A) => void): (...args: A) => void {
-  let next = Number.NEGATIVE_INFINITY;
-  return (...args) => {
-    if (clock.monotonic() < next) return;
-    next = clock.monotonic() + ms;
-    act(...args);
-  };
-}

@@ -7,14 +7,12 @@ import { KEYS, type Transaction } from '../decide/keys.ts';
 import type { World } from '../decide/world.ts';
 import type { Store } from '../ports.ts';
 import { StoreError } from '../ports.ts';
-import type { State } from './state.ts';
+import { ECHO_MS, type State } from './state.ts';
 
 /** Writes that wait for their turn. */
 const WAITING = 256;
 /** Plans of one write, each after another replica won. */
 const ATTEMPTS = 20;
-/** For a write to come back by way of the watch. */
-const ECHO_MS = 5000;
 
 export interface Written<Plan> {
   readonly plan: Plan;

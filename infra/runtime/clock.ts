@@ -40,3 +40,17 @@ export function sleep(clock: Clock, ms: number): Promise<void> {
     clock.after(ms, resolve);
   });
 }
+
+/** `act`, but no more than once in `ms` milliseconds; what comes in between is passed over. */
+export function atMostEvery<A extends unknown[]>(
+  clock: Clock,
+  ms: number,
+  act: (...args: A) => void,
+): (...args: A) => void {
+  let next = Number.NEGATIVE_INFINITY;
+  return (...args) => {
+    if (clock.monotonic() < next) return;
+    next = clock.monotonic() + ms;
+    act(...args);
+  };
+}
