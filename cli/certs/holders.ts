@@ -1,8 +1,8 @@
 // Who holds a certificate of Meridian, and the names that it then bears (docs/security.md). Pure.
 import { isIP } from 'node:net';
+import type { RoleName } from '../../proto/roles.ts';
 import type { Wanted } from './folder.ts';
 
-export const ROLES = ['read', 'purge', 'operate', 'administer'] as const;
 /** Under which a control plane is dialled where nothing else is said. */
 export const LOCAL_HOSTS = ['localhost', '127.0.0.1', '::1'];
 
@@ -19,7 +19,7 @@ export function controlPlaneHolder(hosts: readonly string[], byDefault: boolean)
 export const edgeHolder = (name: string, byDefault: boolean): Wanted =>
   client(`edge-${name}`, `edge ${name}`, `meridian://edge/${name}`, byDefault);
 
-export const clientHolder = (name: string, role: (typeof ROLES)[number], byDefault: boolean): Wanted =>
+export const clientHolder = (name: string, role: RoleName, byDefault: boolean): Wanted =>
   client(`client-${name}`, name, `meridian://${role}/${name}`, byDefault);
 
 function client(holder: string, commonName: string, uri: string, byDefault: boolean): Wanted {

@@ -1,12 +1,12 @@
 // `meridian audit`: who changed what, and when.
 import type { AuditRecord } from '../../proto/gen/meridian/v1/access.ts';
 import { LIMITS } from '../../proto/limits.ts';
+import { roleFromWire } from '../../proto/roles.ts';
 import { formatVersion } from '../../proto/version.ts';
 import { printJson } from '../output/outcomes.ts';
 import { table } from '../output/table.ts';
 import { CLIENT_OPTIONS, withAdmin } from './client.ts';
 import { type Command, EXIT } from './command.ts';
-import { roleWord } from './token.ts';
 import { countOption, noMore } from './values.ts';
 
 export const command: Command = {
@@ -61,7 +61,7 @@ function plain(record: AuditRecord): object {
     at: new Date(atMs).toISOString(),
     actor: actor === '' ? null : actor,
     proof,
-    role: roleWord(role),
+    role: roleFromWire(role) ?? '',
     peer,
     action,
     detail,

@@ -2,8 +2,9 @@
 import { isIP } from 'node:net';
 import { canonicalHost } from '../../proto/canonical-url.ts';
 import { LIMITS } from '../../proto/limits.ts';
+import { CLIENT_NAME, ROLES } from '../../proto/roles.ts';
 import type { Made, Wanted } from '../certs/folder.ts';
-import { clientHolder, controlPlaneHolder, edgeHolder, LOCAL_HOSTS, ROLES } from '../certs/holders.ts';
+import { clientHolder, controlPlaneHolder, edgeHolder, LOCAL_HOSTS } from '../certs/holders.ts';
 import { printJson } from '../output/outcomes.ts';
 import { stylesFor, table } from '../output/table.ts';
 import { clip } from '../output/text.ts';
@@ -11,7 +12,6 @@ import { type Arguments, type Command, EXIT, Failure, UsageError } from './comma
 import { countOption, given, noMore } from './values.ts';
 
 const EDGE_NAME = /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/;
-const CLIENT_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 /** After which a certificate is worth a mark in the table, milliseconds. */
 const SOON_MS = 30 * 24 * 3_600_000;
 

@@ -1,14 +1,12 @@
 // `meridian token`: bearer tokens of the admin API, made, listed and revoked.
-import type { Token } from '../../proto/gen/meridian/v1/access.ts';
-import { Role } from '../../proto/gen/meridian/v1/access.ts';
+import type { Role, Token } from '../../proto/gen/meridian/v1/access.ts';
+import { ROLES, roleFromWire, roleToWire } from '../../proto/roles.ts';
 import { printJson } from '../output/outcomes.ts';
 import { stylesFor, table } from '../output/table.ts';
 import { CLIENT_OPTIONS, withAdmin } from './client.ts';
 import { type Arguments, type Command, EXIT, type Io, UsageError } from './command.ts';
 import { choiceOption, countOption, noMore, unknownWord } from './values.ts';
 
-const ROLES = { read: Role.READ, purge: Role.PURGE, operate: Role.OPERATE, administer: Role.ADMINISTER } as const;
-const NAMES = Object.keys(ROLES).filter((name): name is keyof typeof ROLES => name in ROLES);
 const DAY_MS = 24 * 3_600_000;
 const ACTIONS = ['create', 'list', 'revoke'] as const;
 
@@ -26,7 +24,7 @@ export const command: Command = {
     role: {
       type: 'string',
       value: 'ROLE',
-      doc: `What its holder may do: ${NAMES.join(', ')}; each includes those before it.`,
+      doc: `What its holder may do: ${ROLES.join(', ')}; each includes those before it.`,
     },
     days: { type: 'string', value: 'DAYS', default: '90', doc: 'How long it is valid; 0: until it is revoked.' },
     ...CLIENT_OPTIONS,
@@ -59,8 +57,8 @@ export const command: Command = {
 };
 
 async function create(args: Arguments, io: Io, name: string): Promise<number> {
-  if (args.text('role') === undefined) throw new UsageError(`--role is missing: ${NAMES.join(', ')}`);
-  const role = ROLES[choiceOption(args, 'role', NAMES)];
+  if (args.text('role') === undefined) throw new UsageError(`--role is missing: ${ROLES.join(', ')}`);
+  const role = roleToWire(choiceOption(args, 'role', ROLES));
   const lifetimeMs = countOption(args, 'days', { min: 0, max: 3650 }) * DAY_MS;
   const { token, text } = await withAdmin(args, io, (admin) => admin.createToken({ name, role, lifetimeMs }));
   if (args.flag('json')) printJson(io, { token: text, ...(token && plain(token)) });
@@ -99,7 +97,7 @@ function plain({ id, name, role, createdAtMs, expiresAtMs }: Token) {
   return {
     id,
     name,
-    role: roleWord(role),
+    role: roleFromWire(role) ?? '',
     createdAt: new Date(createdAtMs).toISOString(),
     expiresAt: expiresAtMs === 0 ? null : new Date(expiresAtMs).toISOString(),
   };
@@ -109,9 +107,4 @@ function expiry(token: Token | undefined): string {
   return token && token.expiresAtMs !== 0
     ? `until ${new Date(token.expiresAtMs).toISOString()}`
     : 'until it is revoked';
-}
-
-/** "read", "purge" and so on; empty for none. */
-export function roleWord(role: Role): string {
-  return NAMES.find((name) => ROLES[name] === role) ?? '';
 }

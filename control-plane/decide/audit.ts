@@ -3,8 +3,9 @@
 // orders them is the revision of their transactions. The oldest go as new ones come.
 import type { PurgePosition } from '../../proto/gen/meridian/v1/purge.ts';
 import { LIMITS } from '../../proto/limits.ts';
+import type { RoleName } from '../../proto/roles.ts';
 import { auditKey, type Operation, type Transaction } from './keys.ts';
-import { isRole, type RoleName } from './roles.ts';
+import { isRole } from './roles.ts';
 
 /** Who asks, as far as it was proven. */
 export interface Caller {

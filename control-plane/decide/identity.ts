@@ -5,7 +5,8 @@
 //   meridian://ROLE/NAME       whoever administers under NAME, with the role read, purge, operate or administer
 //
 // One such URI in a certificate, or it is nobody's: what could be read in two ways is not read at all.
-import { isRole, type RoleName } from './roles.ts';
+import { CLIENT_NAME, type RoleName } from '../../proto/roles.ts';
+import { isRole } from './roles.ts';
 
 export type Identity =
   | { readonly kind: 'edge'; readonly name: string }
@@ -13,7 +14,7 @@ export type Identity =
   | { readonly kind: 'none'; readonly reason: string };
 
 const SCHEME = 'meridian://';
-const URI = /^meridian:\/\/([a-z]+)\/([A-Za-z0-9][A-Za-z0-9._-]{0,62})$/;
+const URI = /^meridian:\/\/([a-z]+)\/(.+)$/;
 
 /** `subjectAltName`: as Node.js writes it, "DNS:a, URI:b"; a value with special characters is a JSON string. */
 export function readIdentity(subjectAltName: string | undefined): Identity {
@@ -26,8 +27,9 @@ export function readIdentity(subjectAltName: string | undefined): Identity {
   }
   if (uris.length > 1) return { kind: 'none', reason: 'it bears more than one meridian:// name' };
   const [, what = '', name = ''] = URI.exec(uri) ?? [];
-  if (what === 'edge') return { kind: 'edge', name };
-  if (isRole(what)) return { kind: 'client', name, role: what };
+  const isNamed = CLIENT_NAME.test(name);
+  if (isNamed && what === 'edge') return { kind: 'edge', name };
+  if (isNamed && isRole(what)) return { kind: 'client', name, role: what };
   const expected = 'expected meridian://edge/NAME or meridian://ROLE/NAME';
   return { kind: 'none', reason: `its name "${uri.slice(0, 100)}" is not one of Meridian: ${expected}` };
 }

@@ -1,11 +1,7 @@
 // Who may ask what of the admin API. Each role includes those before it.
-import { Role } from '../../proto/gen/meridian/v1/access.ts';
 import type { AdminServiceService } from '../../proto/gen/meridian/v1/admin.ts';
+import { ROLES, type RoleName } from '../../proto/roles.ts';
 
-/** From the least to the most. */
-export const ROLES = ['read', 'purge', 'operate', 'administer'] as const;
-
-export type RoleName = (typeof ROLES)[number];
 export type AdminRpc = keyof typeof AdminServiceService;
 
 /** What a call needs: `read` changes nothing, `administer` changes who may do what. A new call has no role until it is here. */
@@ -31,15 +27,3 @@ export const RPCS: readonly AdminRpc[] = Object.keys(ROLE_NEEDED).filter(
 export const includes = (has: RoleName, needed: RoleName): boolean => ROLES.indexOf(has) >= ROLES.indexOf(needed);
 
 export const isRole = (text: string): text is RoleName => ROLES.some((role) => role === text);
-
-const WIRE: Readonly<Record<RoleName, Role>> = {
-  read: Role.READ,
-  purge: Role.PURGE,
-  operate: Role.OPERATE,
-  administer: Role.ADMINISTER,
-};
-
-export const roleToWire = (role: RoleName): Role => WIRE[role];
-
-/** Undefined for what names no role. */
-export const roleFromWire = (role: Role): RoleName | undefined => ROLES.find((name) => WIRE[name] === role);

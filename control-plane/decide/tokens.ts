@@ -2,8 +2,9 @@
 // "mrd_ID_SECRET", the secret 32 random bytes. Only its SHA-256 is kept: a slow hash protects secrets that people choose, but
 // 256 random bits cannot be guessed at any speed, and a slow one at each call would be a way to keep a control plane busy.
 import { LIMITS } from '../../proto/limits.ts';
+import { CLIENT_NAME, type RoleName } from '../../proto/roles.ts';
 import { type Transaction, tokenKey } from './keys.ts';
-import { isRole, type RoleName } from './roles.ts';
+import { isRole } from './roles.ts';
 
 export interface TokenRecord {
   readonly id: string;
@@ -26,7 +27,6 @@ export type TokenPlan =
 
 const TEXT = /^mrd_([0-9a-f]{16})_([A-Za-z0-9_-]{43})$/;
 const ID = /^[0-9a-f]{16}$/;
-const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 
 export const tokenText = (id: string, secret: string): string => `mrd_${id}_${secret}`;
 
@@ -49,7 +49,7 @@ export interface TokenAsked {
 
 export function planCreateToken(tokens: Tokens, asked: TokenAsked, nowMs: number): TokenPlan {
   const { id, hash, name, role, lifetimeMs } = asked;
-  if (!NAME.test(name)) {
+  if (!CLIENT_NAME.test(name)) {
     const reason = 'name: expected 1 to 63 letters, digits, ".", "_" and "-", beginning with a letter or digit';
     return { kind: 'invalid', reason };
   }

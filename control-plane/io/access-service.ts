@@ -15,8 +15,8 @@ import type {
 } from '../../proto/gen/meridian/v1/access.ts';
 import type { AdminServiceServer } from '../../proto/gen/meridian/v1/admin.ts';
 import { LIMITS } from '../../proto/limits.ts';
+import { roleFromWire, roleToWire } from '../../proto/roles.ts';
 import { type AuditRecord, type Caller, newestAudit } from '../decide/audit.ts';
-import { roleFromWire, roleToWire } from '../decide/roles.ts';
 import { planCreateToken, planRevokeToken, type TokenPlan, type TokenRecord, tokenText } from '../decide/tokens.ts';
 import type { World } from '../decide/world.ts';
 import { hashSecret } from './access.ts';

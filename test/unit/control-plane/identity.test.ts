@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readIdentity } from '../../../control-plane/decide/identity.ts';
-import { includes, ROLE_NEEDED, ROLES, RPCS, roleFromWire, roleToWire } from '../../../control-plane/decide/roles.ts';
+import { includes, ROLE_NEEDED, RPCS } from '../../../control-plane/decide/roles.ts';
 import { seededRandom } from '../../../infra/runtime/random.ts';
 import { Role } from '../../../proto/gen/meridian/v1/access.ts';
 import { AdminServiceService } from '../../../proto/gen/meridian/v1/admin.ts';
+import { ROLES, roleFromWire, roleToWire } from '../../../proto/roles.ts';
 
 test('a certificate is that of the edge or the person that its one URI names', () => {
   assert.deepEqual(readIdentity('URI:meridian://edge/london'), { kind: 'edge', name: 'london' });
