@@ -1,5 +1,5 @@
 // `meridian token`: bearer tokens of the admin API, made, listed and revoked.
-import type { Role, Token } from '../../proto/gen/meridian/v1/access.ts';
+import type { Token } from '../../proto/gen/meridian/v1/access.ts';
 import { ROLES, roleFromWire, roleToWire } from '../../proto/roles.ts';
 import { printJson } from '../output/outcomes.ts';
 import { stylesFor, table } from '../output/table.ts';
