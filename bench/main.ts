@@ -1,6 +1,5 @@
 // `npm run bench`: compares Meridian with other servers, see options.ts for what can be asked and docs/benchmarks.md for how.
-import { mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { makeCertificate } from './certificate.ts';
@@ -11,7 +10,7 @@ import { HELP, type Options, parseOptions, UsageError } from './options.ts';
 import { DISTURBED, Patience } from './patience.ts';
 import { BASE, PEERS } from './peers/index.ts';
 import type { Peer } from './peers/peer.ts';
-import { Processes } from './processes.ts';
+import type { Processes } from './processes.ts';
 import { page } from './report/page.ts';
 import { checkTable, detailTable, ratioTable, remarks, versions } from './report/report.ts';
 import { digits } from './report/table.ts';
@@ -19,10 +18,9 @@ import { hasFailed, type Result } from './result.ts';
 import { allRows } from './rows.ts';
 import { type Progress, runAll } from './runner.ts';
 import { othersSeconds } from './usage.ts';
+import { withinDirectory } from './within-directory.ts';
 
 const PAGE = new URL('../docs/benchmarks.md', import.meta.url);
-/** What caches in files and logs may need, bytes. */
-const SPACE = 3 * 1024 ** 3;
 /** Over which it is seen whether other programs run, milliseconds. */
 const LOOK_MS = 250;
 
@@ -115,34 +113,6 @@ const progress: Progress = (row, peer, round, outcome) => {
 };
 
 const firstLine = (text: string): string => text.split('\n', 1)[0] ?? '';
-
-/** Runs `work` with a folder and processes that are gone when it ends, be it by a signal. */
-async function withinDirectory<T>(work: (directory: string, processes: Processes) => Promise<T>): Promise<T> {
-  const directory = mkdtempSync(path.join(temporaryFolder(), 'meridian-bench-'));
-  const processes = new Processes(path.join(directory, 'output'));
-  const interrupted = Promise.withResolvers<never>();
-  const onSignal = (signal: string): void => interrupted.reject(new Error(`ended by ${signal}`));
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-  for (const signal of signals) process.on(signal, onSignal);
-  try {
-    return await Promise.race([work(directory, processes), interrupted.promise]);
-  } finally {
-    await processes.close();
-    for (const signal of signals) process.off(signal, onSignal);
-    rmSync(directory, { recursive: true, force: true });
-  }
-}
-
-/** In memory where there is room, so that no server waits for a disk. */
-function temporaryFolder(): string {
-  try {
-    const { bavail, bsize } = statfsSync('/dev/shm');
-    if (bavail * bsize >= SPACE) return '/dev/shm';
-  } catch {
-    // There is none.
-  }
-  return tmpdir();
-}
 
 let code = 1;
 try {

@@ -13,6 +13,10 @@ const PARAMETERS = {
   listen_depth: 4_096,
   // Large bodies come in fewer pieces.
   fetch_chunksize: '1m',
+  // Nothing is kept for longer than the origin says, and what is stale is asked about rather than fetched anew.
+  default_ttl: 0,
+  default_grace: 0,
+  default_keep: 3_600,
 };
 
 export const varnish: Peer = {
