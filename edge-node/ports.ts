@@ -154,6 +154,9 @@ export interface SlowStore {
   findStored?(key: string, done: (found: readonly CacheEntry[]) => void): boolean;
 }
 
+/** A request did not wait because too many did; an answer was of no use to those who waited; something is refreshed unasked. */
+export type FillEvent = 'refused' | 'useless' | 'refresh';
+
 export interface Ports {
   readonly edge: string;
   /** In Cache-Status. */
@@ -169,6 +172,8 @@ export interface Ports {
   readonly health: Pick<HealthTable, 'status'>;
   readonly origins: OriginPort;
   readonly ledger: Ledger;
+  /** To be counted. */
+  readonly fillEvents?: { note(event: FillEvent): void };
   /** Remembers why an answer for a key was not stored, for who asks; `now`: Unix milliseconds. */
   readonly skips?: { note(key: string, reason: NotStoredReason, now: number): void };
   /** What other threads ask for, and have made invalid; undefined: there are none. */

@@ -22,6 +22,7 @@ import { nodeFiles } from './io/disk/files.ts';
 import { NotingStore } from './io/disk/noting-store.ts';
 import { OutdatedKeys } from './io/disk/outdated-keys.ts';
 import { TieredStore } from './io/disk/tiered-store.ts';
+import { FillCounters } from './io/fill-counters.ts';
 import { guardedLookup } from './io/guarded-lookup.ts';
 import { type Listener, listenHttp1 } from './io/http1/listener.ts';
 import { DEFAULT_HTTP1_LIMITS } from './io/http1/shared.ts';
@@ -144,6 +145,7 @@ const ports: Ports & { cache: Ports['cache'] } = {
         random,
       ),
   ),
+  fillEvents: new FillCounters(metrics),
   skips: new SharedSkips(setup.skips),
   claims: workers > 1 ? new SharedFills(setup.fills, thread) : undefined,
   invalidations: workers > 1 ? new SharedInvalidations(setup.invalidations) : undefined,

@@ -30,11 +30,6 @@ export interface FillStats {
   /** At the moment. */
   readonly fills: number;
   readonly waiting: number;
-  /** Since the start: requests that were not let wait because too many did, */
-  readonly refused: number;
-  /** ... keys for which to wait was of no use, or took too long. */
-  readonly useless: number;
-  readonly refreshes: number;
 }
 
 const NO_NAMES: readonly string[] = Object.freeze([]);
@@ -50,9 +45,6 @@ export class FillTable {
   readonly #unrefreshed: RecentKeys;
   /** Kept by the fills. */
   waiting = 0;
-  #refused = 0;
-  #useless = 0;
-  #refreshes = 0;
 
   constructor(ports: Ports, limits: Partial<FillLimits> = {}) {
     this.ports = ports;
@@ -87,7 +79,7 @@ export class FillTable {
     x.share ??= { fill: undefined, rounds: 0, until: this.ports.clock.monotonic() + this.#limits.waitMs };
     if (x.share.rounds >= this.#limits.rounds) return false;
     if (this.waiting < this.#limits.waiters) return true;
-    this.#refused += 1;
+    this.ports.fillEvents?.note('refused');
     return false;
   }
 
@@ -128,7 +120,7 @@ export class FillTable {
     // No client is answered, so there is nothing to enter in the ledger.
     behind.finished = true;
     if (this.#begin(behind, newest, true) === undefined) return;
-    this.#refreshes += 1;
+    this.ports.fillEvents?.note('refresh');
     engine.resume(behind, 'collapse', 'choose');
   }
 
@@ -188,7 +180,7 @@ export class FillTable {
   }
 
   onUseless(key: string): void {
-    this.#useless += 1;
+    this.ports.fillEvents?.note('useless');
     this.#uncollapsed.note(key, this.ports.clock.monotonic());
   }
 
@@ -214,13 +206,7 @@ export class FillTable {
   stats(): FillStats {
     let fills = 0;
     for (const newest of this.#fills.values()) fills += count(newest);
-    return {
-      fills,
-      waiting: this.waiting,
-      refused: this.#refused,
-      useless: this.#useless,
-      refreshes: this.#refreshes,
-    };
+    return { fills, waiting: this.waiting };
   }
 
   /** Undefined: another thread asks for the same. Only the first for a key is known to others. */

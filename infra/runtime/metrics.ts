@@ -92,9 +92,19 @@ export class Metrics {
     this.#family(name, help, 'gauge').samples.push({ labels, read });
   }
 
+  /** As `gauge`, of something that is counted elsewhere; named as a counter is. */
+  total(name: string, help: string, read: () => number, labels: Labels = {}): void {
+    this.#family(name, help, 'counter').samples.push({ labels, read });
+  }
+
   /** As `gauge`, for a sample of each of what `list` gives, whose labels differ from scrape to scrape. */
   gauges(name: string, help: string, list: () => Iterable<readonly [Labels, number]>): void {
     this.#family(name, help, 'gauge').list = list;
+  }
+
+  /** As `gauges`, of what is counted elsewhere. */
+  totals(name: string, help: string, list: () => Iterable<readonly [Labels, number]>): void {
+    this.#family(name, help, 'counter').list = list;
   }
 
   /** Of all counters of that name that have `labels`, whatever other labels they have. */

@@ -17,7 +17,7 @@ import { FillTable } from '../../edge-node/pipeline/fill-table.ts';
 import { createEngine, type Engine, type StepFunction, type Steps } from '../../edge-node/pipeline/run.ts';
 import { STEPS } from '../../edge-node/pipeline/steps/index.ts';
 import type { Step } from '../../edge-node/pipeline/table.ts';
-import type { ClientPort, ExchangeEnd, OriginPort, Ports, Serving, Settled } from '../../edge-node/ports.ts';
+import type { ClientPort, ExchangeEnd, FillEvent, OriginPort, Ports, Serving, Settled } from '../../edge-node/ports.ts';
 import type { Location } from '../../geo/location.ts';
 import type { Log } from '../../infra/runtime/log.ts';
 import { seededRandom } from '../../infra/runtime/random.ts';
@@ -85,6 +85,7 @@ export class World {
   readonly lines: Line[] = [];
   /** Why the last answer for each key was not stored. */
   readonly skips = new Map<string, { readonly reason: NotStoredReason; readonly at: number }>();
+  readonly fillEvents: FillEvent[] = [];
   /** "fetch -> store": every step from one to the next that was taken. */
   readonly transitions = new Set<string>();
   /** Where addresses are; London unless said here. */
@@ -201,6 +202,7 @@ export class World {
       health: this.health,
       origins: this.#origins(),
       ledger: { record: (exchange, end, bytes) => this.settled.push({ exchange, end, bytes }) },
+      fillEvents: { note: (event) => this.fillEvents.push(event) },
       skips: { note: (key, reason, at) => this.skips.set(key, { reason, at }) },
     };
   }

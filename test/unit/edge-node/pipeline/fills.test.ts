@@ -128,6 +128,7 @@ pipelineTest(
     for (const one of world.calls.slice(1)) one.answer(200, 'yours', ['cache-control', 'private']);
     assert.deepEqual([first.text, ...others.map(({ text }) => text)], ['mine', 'yours', 'yours', 'yours']);
     assert.equal(others[0]?.cache, 'fwd=uri-miss; fwd-status=200; detail=private');
+    assert.deepEqual(world.fillEvents, ['useless']);
     world.clock.advance(DEFAULT_FILL_LIMITS.uncollapsedMs);
     many(world, 2);
     assert.equal(world.calls.length, 7);
@@ -279,7 +280,8 @@ pipelineTest(
   (world) => {
     many(world, 4);
     assert.equal(world.calls.length, 2);
-    assert.deepEqual(world.fills.stats(), { fills: 1, waiting: 2, refused: 1, useless: 0, refreshes: 0 });
+    assert.deepEqual(world.fills.stats(), { fills: 1, waiting: 2 });
+    assert.deepEqual(world.fillEvents, ['refused']);
     for (const call of world.calls) call.answer(200, 'hello');
     assert.equal(world.fills.stats().waiting, 0);
   },

@@ -28,7 +28,7 @@ pipelineTest('what may be served while it is validated is served at once, and as
   assert.deepEqual([world.settled.length, world.last.exchange.outcome], [101, 'stale']);
   call.head(304, SWR).end();
   assert.equal(world.request().cache, 'hit; ttl=60');
-  assert.deepEqual([world.settled.length, world.fills.stats().refreshes], [102, 1]);
+  assert.deepEqual([world.settled.length, world.fillEvents], [102, ['refresh']]);
 });
 
 pipelineTest('a newer version takes the place of the stale one', (world) => {

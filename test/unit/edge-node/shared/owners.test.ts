@@ -114,5 +114,17 @@ test('a scrape tells of every site that has a number, and of the others together
     assert.match(told, new RegExp(`^meridian_cache_site_objects\\{site="${site}"\\} ${objects}$`, 'm'));
   }
   assert.match(told, /^# TYPE meridian_cache_site_bytes gauge$/m);
-  assert.match(told, /^meridian_cache_site_evictions\{site="b"\} 0$/m);
+  assert.match(told, /^# TYPE meridian_cache_site_evictions_total counter$/m);
+  assert.match(told, /^meridian_cache_site_evictions_total\{site="b"\} 0$/m);
+});
+
+test('what was not stored is counted by its reason', () => {
+  const metrics = new Metrics();
+  const limits = { maxBytes: 20_000, maxObjectBytes: 1_000 };
+  const cache = new SharedStore(allocateSharedStore(limits, 1, { k0: 1, k1: 2 }), 0, { ownerOf });
+  const told = { connections: { total: () => 0 }, doors: { threads: 1 }, sites: new SiteNumbers() };
+  addGauges(metrics, { cache, ...told, snapshot: () => undefined });
+  cache.put(of('b.example', '/', 'x'.repeat(2_000)));
+  assert.match(metrics.render(), /^meridian_cache_refused_total\{reason="too-large"\} 1$/m);
+  assert.match(metrics.render(), /^meridian_cache_refused_total\{reason="busy"\} 0$/m);
 });
