@@ -4,12 +4,9 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import path from 'node:path';
 import { openGeo } from '../geo/database.ts';
-import type { Clock } from '../infra/runtime/clock.ts';
 import { Lifecycle } from '../infra/runtime/lifecycle.ts';
-import type { Log } from '../infra/runtime/log.ts';
 import { Metrics } from '../infra/runtime/metrics.ts';
-import type { Random } from '../infra/runtime/random.ts';
-import { type TlsFiles, TlsSource } from '../infra/runtime/tls-files.ts';
+import { TlsSource } from '../infra/runtime/tls-files.ts';
 import { Snapshot } from '../proto/gen/meridian/v1/resources.ts';
 import { formatVersion } from '../proto/version.ts';
 import { compileSnapshot } from './decide/compile.ts';
@@ -22,9 +19,11 @@ import { ControlStream } from './io/control-stream.ts';
 import { DiskCache } from './io/disk/disk-cache.ts';
 import type { DiskHandles } from './io/disk/disk-memory.ts';
 import type { OutdatedHandles } from './io/disk/outdated-keys.ts';
+import type { EdgeOptions } from './io/edge-options.ts';
 import { addGauges } from './io/gauges.ts';
 import { guardedLookup } from './io/guarded-lookup.ts';
 import { CountingLedger } from './io/ledger.ts';
+import { NO_LIMITS } from './io/limits.ts';
 import { httpProbe } from './io/probe.ts';
 import { Prober } from './io/prober.ts';
 import { SharedBarrier } from './io/shared/shared-barrier.ts';
@@ -52,54 +51,10 @@ import { explainAll } from './pipeline/explain.ts';
 import type { Serving } from './ports.ts';
 
 export { debugTokenProblem } from './io/debug-token.ts';
+export type { EdgeOptions } from './io/edge-options.ts';
+export { edgeLimits, LIMITS, type Limit, type LimitUnit } from './io/limits.ts';
 export { askForTakeOver } from './io/take-over/desk.ts';
 export { VARIABLE as INHERITED } from './io/take-over/inheritance.ts';
-
-export interface EdgeOptions {
-  /** As declared by an edge resource. */
-  readonly name: string;
-  /** "host:port" of each control plane; may be empty when `snapshot` is given. */
-  readonly control: readonly string[];
-  /** Certificates for them; absent: plain text. */
-  readonly controlTls?: TlsFiles & { readonly pair: object };
-  /** "host:port" for clients, and for `/healthz`, `/readyz`, `/metrics`. Port 0: any free one. */
-  readonly listen: string;
-  readonly adminListen: string;
-  /** Serve https, too: "host:port", and the folder of the certificates. */
-  readonly tls?: { readonly listen: string; readonly certificates: string };
-  /** Threads that serve requests, beside the main one, 1 to 256. Default: as many as there are processors. */
-  readonly threads?: number;
-  /** Connections at once, over all threads and ports, and of one client among them. */
-  readonly maxConnections?: number;
-  readonly maxClientConnections?: number;
-  /** Holds the last good snapshot. */
-  readonly dataDir: string;
-  /** MaxMind DB files; default: DB-IP's city data. Empty: clients are taken to be where the edge is. */
-  readonly geoFiles?: readonly string[];
-  /** Bytes of memory for the cache, of all threads together. */
-  readonly cacheBytes: number;
-  /** Keep it on disk as well: the folder, and how many bytes it may have there. */
-  readonly diskCache?: { readonly folder: string; readonly maxBytes: number };
-  /** A file's path, "-" for standard output, or "off". */
-  readonly accessLog: string;
-  /** Of the exchanges, the share that is logged, 0..1; those that the edge or an origin failed are in any case. Default: 1. */
-  readonly accessLogSample?: number;
-  /** Who shows it in Meridian-Debug is told how an answer came about ({@link debugTokenProblem}). */
-  readonly debugToken?: string;
-  /** Serve this and nothing else, without a control plane. */
-  readonly snapshot?: Snapshot;
-  /** What an edge that hands its ports over to this one has left in the environment ({@link INHERITED}). */
-  readonly inherited?: string | undefined;
-  /** Why this edge's ports may not be handed over, if so. */
-  readonly tied?: string | undefined;
-  /** What runs in a worker thread, in place of worker.ts; for tests. */
-  readonly worker?: URL;
-  /** JavaScript heap of each thread that serves, MiB; default: 1024. One that needs more ends, and is replaced. */
-  readonly threadHeapMib?: number;
-  readonly log: Log;
-  readonly clock: Clock;
-  readonly random: Random;
-}
 
 export interface Edge {
   readonly port: number;
@@ -138,9 +93,11 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
   }
 
   async function start(): Promise<Edge> {
+    const { limits = NO_LIMITS } = options;
     const workers = workersOf(options.threads, log);
     const memory = allocateMemory({
       workers,
+      limits,
       cacheBytes: options.cacheBytes,
       connections: {
         connections: options.maxConnections ?? DEFAULT_MAX_CONNECTIONS,
@@ -164,7 +121,7 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
       log,
       spawn: (thread, events) => {
         const { accessLog, accessLogSample = 1, debugToken } = options;
-        const setup = { thread, workers, edge: name, accessLog, accessLogSample, debugToken, ...memory };
+        const setup = { thread, workers, edge: name, accessLog, accessLogSample, debugToken, limits, ...memory };
         return spawnWorker(options.worker ?? WORKER, setup, events, options.threadHeapMib);
       },
       pulse: (thread) => pulse.read(thread),
@@ -189,7 +146,12 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
       const { folder, maxBytes } = options.diskCache;
       const awaited = (handles: OutdatedHandles) => supervisor.useDisk({ kind: 'disk-awaited', handles });
       const opened = (handles: DiskHandles) => supervisor.useDisk({ kind: 'disk', handles });
-      const diskOptions = { folder, limits: { maxBytes }, threads: workers + 1, mayWait: inheritance !== undefined };
+      const diskOptions = {
+        folder,
+        limits: { ...limits.disk, maxBytes },
+        threads: workers + 1,
+        mayWait: inheritance !== undefined,
+      };
       disk = new DiskCache(diskOptions, { clock, log, metrics, barrier, awaited, opened });
       lifecycle.onStop('disk cache', () => disk?.close());
       await disk.open();

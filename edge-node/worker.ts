@@ -26,6 +26,7 @@ import { FillCounters } from './io/fill-counters.ts';
 import { guardedLookup } from './io/guarded-lookup.ts';
 import { type Listener, listenHttp1 } from './io/http1/listener.ts';
 import { DEFAULT_HTTP1_LIMITS } from './io/http1/shared.ts';
+import { DEFAULT_HTTP2_LIMITS } from './io/http2/shared.ts';
 import { CountingLedger } from './io/ledger.ts';
 import { OriginClient } from './io/origin/client.ts';
 import { connector } from './io/origin/connector.ts';
@@ -55,6 +56,7 @@ import { DEFAULT_TLS_LIMITS, listenTls, type TlsListener } from './io/tls-listen
 import { trustedProxies } from './io/trusted-proxies.ts';
 import { debuggedExchange } from './pipeline/debug.ts';
 import { Exchange } from './pipeline/exchange.ts';
+import { FillTable } from './pipeline/fill-table.ts';
 import { createEngine } from './pipeline/run.ts';
 import { STEPS } from './pipeline/steps/index.ts';
 import type { Ports, Serving } from './ports.ts';
@@ -82,12 +84,18 @@ const geo = attachGeo([], { latitude: 0, longitude: 0 });
 const suspected = new Map<string, number>();
 /** Of what all threads together may have at one origin. */
 const share = (whole: number): number => Math.ceil(whole / workers);
-const { connections: toOrigin, tunnels, waiting, idle } = DEFAULT_ORIGIN_LIMITS;
+const originLimits = { ...DEFAULT_ORIGIN_LIMITS, ...setup.limits.origin };
 const lookup = guardedLookup();
 const origins = new OriginClient({
   clock,
   connector: (origin) => connector(origin, { lookup }),
-  limits: { connections: share(toOrigin), tunnels: share(tunnels), waiting: share(waiting), idle: share(idle) },
+  limits: {
+    ...originLimits,
+    connections: share(originLimits.connections),
+    tunnels: share(originLimits.tunnels),
+    waiting: share(originLimits.waiting),
+    idle: share(originLimits.idle),
+  },
   suspect(origin) {
     const key = `${origin.pool}/${origin.name}`;
     const now = clock.monotonic();
@@ -150,7 +158,7 @@ const ports: Ports & { cache: Ports['cache'] } = {
   claims: workers > 1 ? new SharedFills(setup.fills, thread) : undefined,
   invalidations: workers > 1 ? new SharedInvalidations(setup.invalidations) : undefined,
 };
-const engine = createEngine(ports, STEPS);
+const engine = createEngine(ports, STEPS, undefined, new FillTable(ports, setup.limits.fills));
 const debug = setup.debugToken === undefined ? undefined : new DebugToken(setup.debugToken, metrics);
 const isTrusted = (peer: string): boolean => serving?.isTrusted(peer) === true;
 const events = {
@@ -230,7 +238,7 @@ async function listenAll({
   https,
 }: ToWorker & { kind: 'listen' }): Promise<Record<'http', OpenPort> & { https: OpenPort | undefined }> {
   const { connections: most } = setup.connections.limits;
-  const limits = { ...DEFAULT_HTTP1_LIMITS, connections: most };
+  const limits = { ...DEFAULT_HTTP1_LIMITS, ...setup.limits.http1, connections: most };
   const openHttp = await open(http, async (address) => {
     const listener = await listenHttp1(address, events, clock, limits, admit);
     plain.push(listener);
@@ -241,7 +249,8 @@ async function listenAll({
   const ticketKeys = Buffer.from(https.ticketKeys);
   const onHttp1 = (socket: Socket): void => plain[0]?.serve(socket);
   const openHttps = await open(https, async (address) => {
-    const tlsLimits = { ...DEFAULT_TLS_LIMITS, connections: most };
+    const tlsLimits = { ...DEFAULT_TLS_LIMITS, ...setup.limits.tls, connections: most };
+    const http2Limits = { ...DEFAULT_HTTP2_LIMITS, ...setup.limits.http2 };
     const listener = await listenTls({
       address,
       certificates,
@@ -251,6 +260,7 @@ async function listenAll({
       clock,
       admit,
       limits: tlsLimits,
+      http2Limits,
     });
     secure.push(listener);
     return listener.port;

@@ -6,6 +6,7 @@ import { loadConfig } from '../config/load.ts';
 import { describeProblems } from './apply.ts';
 import { type Arguments, type Command, EXIT, Failure, type Io, type Option, UsageError } from './command.ts';
 import { makeFolder } from './control-plane.ts';
+import { LIMIT_OPTION, limitValues } from './limits.ts';
 import { LOG_LEVELS, LOG_OPTION, serve } from './serve.ts';
 import { tlsFilesWithPair, tlsOptions } from './tls.ts';
 import { choiceOption, countOption, endpoint, given, noMore, shareOption, sizeOption } from './values.ts';
@@ -135,6 +136,7 @@ export const command: Command = {
       env: 'MERIDIAN_CACHE_DISK_BYTES',
       doc: 'Room for them on disk. When it is changed, the cache on disk begins empty.',
     },
+    limit: LIMIT_OPTION,
     'access-log': {
       type: 'string',
       value: 'FILE|-|off',
@@ -213,7 +215,10 @@ export const command: Command = {
       return EXIT.failed;
     }
     makeFolder(dataDir);
-    const { askForTakeOver, debugTokenProblem, INHERITED, startEdge } = await import('../../edge-node/main.ts');
+    const { askForTakeOver, debugTokenProblem, edgeLimits, INHERITED, LIMITS, startEdge } = await import(
+      '../../edge-node/main.ts'
+    );
+    const limits = edgeLimits(limitValues(args, LIMITS));
     const debugToken = await debugTokenOf(args, debugTokenProblem);
     if (args.flag('take-over')) {
       const pid = await askForTakeOver(dataDir, thisCommand(io)).catch((error: Error) => {
@@ -236,6 +241,7 @@ export const command: Command = {
         ...(threads !== undefined && { threads }),
         maxConnections,
         maxClientConnections,
+        limits,
         inherited: io.env[INHERITED],
         tied: io.process.send && 'it was started by another process, which would start it again (meridian up)',
         ...(cacheDir !== undefined && { diskCache: { folder: cacheDir, maxBytes: diskBytes } }),

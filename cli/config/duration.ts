@@ -8,8 +8,8 @@ const UNITS = [
 ] as const;
 
 const SIZES = new Map([
-  ['', 1],
   ['B', 1],
+  ['', 1],
   ['KiB', 1024],
   ['MiB', 1024 ** 2],
   ['GiB', 1024 ** 3],
@@ -38,4 +38,10 @@ export function parseSize(text: string): number | undefined {
   if (!match) return undefined;
   const factor = SIZES.get(match[2] ?? '');
   return factor === undefined ? undefined : Number(match[1]) * factor;
+}
+
+/** The shortest form that {@link parseSize} reads back to the same whole number of bytes. */
+export function formatSize(bytes: number): string {
+  const [unit, factor] = [...SIZES].findLast(([, size]) => bytes >= size && bytes % size === 0) ?? ['', 1];
+  return `${bytes / factor}${unit}`;
 }

@@ -12,7 +12,7 @@ export interface StoreLimits {
   readonly maxPendingBytes: number;
 }
 
-const DEFAULT_LIMITS: StoreLimits = {
+export const DEFAULT_STORE_LIMITS: StoreLimits = {
   maxBytes: 256 * 1024 * 1024,
   maxObjectBytes: 16 * 1024 * 1024,
   maxObjects: 1_000_000,
@@ -22,7 +22,7 @@ const DEFAULT_LIMITS: StoreLimits = {
 
 /** `limits` with defaults. Throws a RangeError for one that is not a whole number above 0. */
 export function storeLimits(limits: Partial<StoreLimits>): StoreLimits {
-  const complete = { ...DEFAULT_LIMITS, ...limits };
+  const complete = { ...DEFAULT_STORE_LIMITS, ...limits };
   for (const [name, value] of Object.entries(complete)) {
     if (!Number.isSafeInteger(value) || value < 1) {
       throw new RangeError(`cache limit ${name}: expected a whole number above 0, found ${value}`);

@@ -1,8 +1,10 @@
 // Writes the pages that are made from the code: `npm run generate`. test/rules/docs.test.ts fails while one is out of date.
 import { readFile, writeFile } from 'node:fs/promises';
+import { limitReference } from '../../cli/commands/limits.ts';
 import { loadAll } from '../../cli/commands/registry.ts';
 import { configurationReference } from '../../cli/config/reference.ts';
 import { commandReference } from '../../cli/output/help.ts';
+import { LIMITS } from '../../edge-node/io/limits.ts';
 import { withStepDiagram } from './diagram.ts';
 
 /** From the project's root. */
@@ -16,6 +18,7 @@ export async function generatedPages(): Promise<ReadonlyMap<string, string>> {
     ['ARCHITECTURE.md', withStepDiagram(architecture)],
     ['docs/configuration.md', configurationReference(example)],
     ['docs/cli.md', commandReference(await loadAll())],
+    ['docs/limits.md', limitReference(LIMITS)],
   ]);
 }
 

@@ -38,7 +38,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'proto/': ['proto/'],
   'geo/': ['geo/'],
   'infra/runtime/': ['infra/runtime/'],
-  'infra/docs/': ['infra/', 'proto/', 'edge-node/pipeline/', 'cli/'],
+  'infra/docs/': ['infra/', 'proto/', 'edge-node/pipeline/', 'edge-node/io/limits.ts', 'cli/'],
   'control-plane/decide/': ['control-plane/decide/', 'proto/', ...PURE_GEO],
   'control-plane/ports.ts': ['control-plane/decide/', 'control-plane/ports.ts', 'proto/', 'infra/runtime/'],
   'control-plane/io/': [

@@ -97,6 +97,12 @@ const MAX_OBJECTS = 1 << 25;
 /** Beside one for each thread: one to move to, and one to empty. */
 const SPARE_SEGMENTS = 2;
 
+/** Of those that do not follow from the size. */
+export const DEFAULT_DISK_LIMITS = {
+  maxQueueBytes: 32 * 1024 * 1024,
+  maxVariants: 20,
+} as const satisfies Partial<DiskLimits>;
+
 /** `limits` with defaults for so many threads, the main one among them. Throws a RangeError for what makes no sense. */
 export function diskLimits(limits: Partial<DiskLimits> & Pick<DiskLimits, 'maxBytes'>, threads: number): DiskLimits {
   // By powers of two: a thread more is not to change the size of the files, which empties the cache.
@@ -105,8 +111,7 @@ export function diskLimits(limits: Partial<DiskLimits> & Pick<DiskLimits, 'maxBy
   const complete = {
     segmentBytes: Math.min(MAX_SEGMENT, Math.max(MIN_SEGMENT, share)),
     maxObjects: Math.min(MAX_OBJECTS, Math.max(MIN_OBJECTS, Math.ceil(limits.maxBytes / BYTES_PER_OBJECT))),
-    maxQueueBytes: 32 * 1024 * 1024,
-    maxVariants: 20,
+    ...DEFAULT_DISK_LIMITS,
     ...limits,
   };
   for (const [name, value] of Object.entries(complete)) {

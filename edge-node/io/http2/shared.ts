@@ -59,7 +59,13 @@ export const DEFAULT_HTTP2_LIMITS: Http2Limits = {
 };
 
 /** Besides failures that are answered: a connection that broke the protocol, one that flooded, a client that stood still. */
-export type Http2Refusal = FailureCode | 'underscore-field' | 'http2-session' | 'http2-flood' | 'slow-client';
+export type Http2Refusal =
+  | FailureCode
+  | 'underscore-field'
+  | 'http2-session'
+  | 'http2-flood'
+  | 'too-many-streams'
+  | 'slow-client';
 
 export interface Http2Events {
   onExchange(client: ClientPort): void;

@@ -203,6 +203,7 @@ export class Streams implements StreamOwner {
       return;
     }
     if (!this.accepting || this.#open.size >= limits.streams) {
+      if (this.accepting) events.onRefused('too-many-streams', `${limits.streams} streams are open already`);
       this.#fault(stream, CODE.refusedStream);
       return;
     }

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import type { Log } from '../../../infra/runtime/log.ts';
 import type { HashKey } from '../../decide/hash.ts';
+import type { EdgeLimits } from '../limits.ts';
 import { allocateSharedStore } from '../shared/handles.ts';
 import { allocateSharedBarrier } from '../shared/shared-barrier.ts';
 import { allocateSharedConnections, type ConnectionLimits } from '../shared/shared-connections.ts';
@@ -16,13 +17,14 @@ import type { WorkerSetup } from './messages.ts';
 
 export type SharedMemory = Omit<
   WorkerSetup,
-  'thread' | 'workers' | 'edge' | 'accessLog' | 'accessLogSample' | 'debugToken'
+  'thread' | 'workers' | 'edge' | 'accessLog' | 'accessLogSample' | 'debugToken' | 'limits'
 >;
 
 export interface MemoryOptions {
   readonly workers: number;
   /** Of what is stored, for the whole node. */
   readonly cacheBytes: number;
+  readonly limits: Pick<EdgeLimits, 'store'>;
   readonly connections: ConnectionLimits;
   /** Unix milliseconds. */
   readonly now: number;
@@ -36,10 +38,10 @@ const MOST_LOCAL_BYTES = 64 * 1024 * 1024;
 const LOCAL_SHARE = 1 / 2;
 
 /** Throws a RangeError for sizes that make no sense or cannot be had. The main thread is number 0. */
-export function allocateMemory({ workers, cacheBytes, connections, now }: MemoryOptions): SharedMemory {
+export function allocateMemory({ workers, cacheBytes, limits, connections, now }: MemoryOptions): SharedMemory {
   const threads = workers + 1;
   return {
-    store: allocateSharedStore({ maxBytes: cacheBytes }, threads, randomKey()),
+    store: allocateSharedStore({ ...limits.store, maxBytes: cacheBytes }, threads, randomKey()),
     localBytes: Math.floor(Math.min(MOST_LOCAL_BYTES, (cacheBytes * LOCAL_SHARE) / workers)),
     barrier: allocateSharedBarrier(randomKey()),
     counters: allocateSharedCounters(threads),

@@ -18,6 +18,7 @@ import type { GeoImage } from '../../../geo/database.ts';
 import type { CertificateSet } from '../certificates.ts';
 import type { DiskHandles } from '../disk/disk-memory.ts';
 import type { OutdatedHandles } from '../disk/outdated-keys.ts';
+import type { EdgeLimits } from '../limits.ts';
 import type { SharedStoreHandles } from '../shared/handles.ts';
 import type { SharedBarrierHandles } from '../shared/shared-barrier.ts';
 import type { SharedConnectionsHandles } from '../shared/shared-connections.ts';
@@ -48,6 +49,7 @@ export interface WorkerSetup {
   readonly accessLog: string;
   /** Of the exchanges, the share that is logged, 0..1. */
   readonly accessLogSample: number;
+  readonly limits: EdgeLimits;
   /** Of who may see inside; undefined: nobody. */
   readonly debugToken: string | undefined;
 }
