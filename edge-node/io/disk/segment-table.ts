@@ -80,8 +80,11 @@ export class SegmentTable {
     this.close(segment, end);
   }
 
-  /** For the thread alone: a closed one that is less than half full, else a free one. `reserve`: free ones to leave. */
-  open(queue: Queue, reserve: number): OpenedSegment | undefined {
+  /**
+   * For the thread alone: with `begun` a closed one that is less than half full, if there is one; else a free one. `reserve`:
+   * free ones to leave.
+   */
+  open(queue: Queue, reserve: number, begun: boolean): OpenedSegment | undefined {
     const half = this.#handles.limits.segmentBytes / 32;
     let free = -1;
     let left = 0;
@@ -90,7 +93,7 @@ export class SegmentTable {
       if (state === FREE) {
         free = segment;
         left += 1;
-      } else if (state === CLOSED && this.queue(segment) === queue && this.#row(segment, END) < half) {
+      } else if (begun && state === CLOSED && this.queue(segment) === queue && this.#row(segment, END) < half) {
         this.#setRow(segment, STATE, OPEN);
         return { segment, generation: this.generation(segment), end: this.#row(segment, END) };
       }
