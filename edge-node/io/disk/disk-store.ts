@@ -117,12 +117,14 @@ export class DiskStore {
     const under = this.#reading.get(key);
     if (under !== undefined) return under;
     const { high, low } = this.#name(key);
+    // Before it is looked up: what is removed from then on is noticed.
+    const version = index.version(low);
     const located = this.#reading.size >= MAX_READING ? [] : index.locked(() => this.#look(high, low));
     if (located.length === 0) {
       index.count('misses');
       return undefined;
     }
-    const reading = this.#readAll(key, low, located).finally(() => this.#reading.delete(key));
+    const reading = this.#readAll(key, low, version, located).finally(() => this.#reading.delete(key));
     this.#reading.set(key, reading);
     return reading;
   }
@@ -313,8 +315,12 @@ export class DiskStore {
     return located;
   }
 
-  async #readAll(key: string, low: number, located: readonly Located[]): Promise<readonly DiskEntry[]> {
-    const version = this.index.version(low);
+  async #readAll(
+    key: string,
+    low: number,
+    version: number,
+    located: readonly Located[],
+  ): Promise<readonly DiskEntry[]> {
     const isUnchanged = (): boolean => !this.index.isOff && this.index.version(low) === version;
     const read = await Promise.all(located.map((one) => this.#read(key, one, isUnchanged)));
     const found = read.filter((entry) => entry !== undefined).toReversed();

@@ -1,7 +1,10 @@
 // What happens between two steps of the disk tier.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { DiskStore } from '../../../../edge-node/io/disk/disk-store.ts';
+import { silentLog } from '../../../../infra/runtime/log.ts';
 import { storable } from '../cache/store-support.ts';
+import { named } from '../cache/support.ts';
 import { assertBody, bodyOf, openDisk } from './disk-support.ts';
 
 test('what does not fit into a segment that was begun goes into a free one', async () => {
@@ -13,4 +16,23 @@ test('what does not fit into a segment that was begun goes into a free one', asy
   await again.settle();
   for (const target of ['/small', '/large'])
     assertBody(target, (await again.find(target))[0]?.body ?? assert.fail(target));
+});
+
+test('what another thread removes between the look-up and the reading is not found', async () => {
+  const disk = await openDisk({ threads: 2 });
+  const { store, handles } = disk.tier;
+  const other = new DiskStore(handles, 1, { files: disk.files, log: silentLog, crowded: () => undefined });
+  store.put(storable('/', 'x'));
+  await disk.settle();
+  const { index } = store;
+  const locked = index.locked.bind(index);
+  index.locked = (action) => {
+    const result = locked(action);
+    index.locked = locked;
+    // The mark in the record comes too late to be read.
+    disk.files.held = new Promise(() => undefined);
+    other.remove(named('/').key);
+    return result;
+  };
+  assert.deepEqual(await disk.bodies('/'), []);
 });
