@@ -7,7 +7,7 @@
 import { MAX_USES } from '../../decide/cache/eviction.ts';
 import { SharedLock } from '../shared/lock.ts';
 import * as at from './disk-memory.ts';
-import type { Hint, RecordName } from './form.ts';
+import { type Hint, type RecordName, UNIT } from './form.ts';
 import { SegmentTable } from './segment-table.ts';
 
 // Slot.
@@ -25,6 +25,8 @@ const LIVE = 4;
 const USES = 3;
 
 const PATIENCE_MS = 10_000;
+/** What the main thread waits when it sees to a dead one. */
+const RECOVERY_MS = 50;
 
 /** A record, as it was when it was looked up. */
 export interface Located {
@@ -81,9 +83,15 @@ export class DiskIndex {
   /** To be called for a thread that is dead; true: it died in the middle of a change, and what the index says is worth nothing. */
   recover(thread: number): boolean {
     this.segments.unpinAll(thread);
-    if (!this.#lock.seize(thread)) return false;
+    if (this.#lock.seize(thread)) {
+      this.#lock.release();
+      return true;
+    }
+    // Who holds it may be dead as well, and its turn comes after this.
+    if (!this.#lock.acquire(RECOVERY_MS)) return false;
+    this.segments.closeOf(thread);
     this.#lock.release();
-    return true;
+    return false;
   }
 
   get isOff(): boolean {
@@ -278,7 +286,7 @@ export class DiskIndex {
 
   #tally(objects: number, units: number): void {
     this.#control[at.OBJECTS] = this.objects + objects;
-    this.#counts[at.BYTES] = this.bytes + units * 16;
+    this.#counts[at.BYTES] = this.bytes + units * UNIT;
   }
 
   #bucket(low: number): number {

@@ -4,7 +4,7 @@
 // a segment pins it; what is pinned does not become free. All with the index's lock held, but for `unpin`.
 import type { Segments } from '../../decide/cache/eviction.ts';
 import * as at from './disk-memory.ts';
-import type { Queue } from './form.ts';
+import { type Queue, UNIT } from './form.ts';
 
 const STATE = 0;
 const SEGMENT_GENERATION = 1;
@@ -12,8 +12,10 @@ const QUEUE = 2;
 const FIRST = 3;
 /** Where the next record would begin, in units; */
 const END = 4;
-/** its age among the closed ones. */
+/** its age among the closed ones; */
 const AGE = 5;
+/** the thread that fills it while it is open. */
+const FILLER = 6;
 export const FREE = 0;
 export const OPEN = 1;
 export const CLOSED = 2;
@@ -85,7 +87,7 @@ export class SegmentTable {
    * free ones to leave.
    */
   open(queue: Queue, reserve: number, begun: boolean): OpenedSegment | undefined {
-    const half = this.#handles.limits.segmentBytes / 32;
+    const half = this.#handles.limits.segmentBytes / UNIT / 2;
     let free = -1;
     let left = 0;
     for (let segment = 0; segment < this.count; segment += 1) {
@@ -94,14 +96,14 @@ export class SegmentTable {
         free = segment;
         left += 1;
       } else if (begun && state === CLOSED && this.queue(segment) === queue && this.#row(segment, END) < half) {
-        this.#setRow(segment, STATE, OPEN);
+        this.#begin(segment);
         return { segment, generation: this.generation(segment), end: this.#row(segment, END) };
       }
     }
     if (free === -1 || left <= reserve) return undefined;
     const generation = (this.#control[at.GENERATION] ?? 0) + 1;
     this.#control[at.GENERATION] = generation;
-    this.#setRow(free, STATE, OPEN);
+    this.#begin(free);
     this.#setRow(free, SEGMENT_GENERATION, generation);
     this.#setRow(free, QUEUE, queue === 'main' ? 1 : 0);
     return { segment: free, generation, end: 0 };
@@ -111,6 +113,17 @@ export class SegmentTable {
   close(segment: number, end: number): void {
     this.#setRow(segment, END, end);
     this.#renew(segment);
+  }
+
+  /**
+   * Those that a dead thread was filling. Its list of what is in them is lost, so nobody fills them on: they count as full, and
+   * the next start reads them record by record.
+   */
+  closeOf(thread: number): void {
+    const full = this.#handles.limits.segmentBytes / UNIT;
+    for (let segment = 0; segment < this.count; segment += 1) {
+      if (this.state(segment) === OPEN && this.#row(segment, FILLER) === thread) this.close(segment, full);
+    }
   }
 
   /** A segment that was leaving stays, as the youngest of the main queue. */
@@ -157,6 +170,11 @@ export class SegmentTable {
     this.#setRow(segment, FIRST, 0);
     this.#setRow(segment, END, 0);
     this.#setRow(segment, STATE, FREE);
+  }
+
+  #begin(segment: number): void {
+    this.#setRow(segment, STATE, OPEN);
+    this.#setRow(segment, FILLER, this.#thread);
   }
 
   #renew(segment: number): void {
