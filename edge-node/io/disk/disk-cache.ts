@@ -94,11 +94,6 @@ export class DiskCache {
     return this.#tier?.position ?? this.#peeked?.position;
   }
 
-  /** Whether the tier is open. */
-  get isOpen(): boolean {
-    return this.#tier !== undefined;
-  }
-
   /** What raises the barrier by `raise`, and writes down that it did. Once, before anything is raised. */
   journal(raise: Pick<RaisableBarrier, 'apply' | 'reset'>): PurgeRecorder {
     this.#raise = raise;

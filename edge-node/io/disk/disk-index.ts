@@ -164,6 +164,14 @@ export class DiskIndex {
     return found;
   }
 
+  findVariant({ high, low, variant }: RecordName): Located | undefined {
+    for (let slot = this.#int(this.#bucket(low)); slot !== 0; slot = this.#get(slot, NEXT)) {
+      const same = this.#get(slot, HIGH) === high && this.#get(slot, LOW) === low;
+      if (same && this.#get(slot, VARIANT) === variant) return this.locate(slot);
+    }
+    return undefined;
+  }
+
   locate(slot: number): Located {
     const place = this.#get(slot, PLACE);
     const segment = place >>> 3;

@@ -22,7 +22,7 @@ import {
 import { OutdatedKeys } from './outdated-keys.ts';
 
 /** A record up to this size is read at once, body and all, bytes. */
-export const WHOLE_BYTES = 256 * 1024;
+const WHOLE_BYTES = 256 * 1024;
 /** Of a larger one, so much at first. */
 const FIRST_BYTES = 16 * 1024;
 const CHUNK_BYTES = 2 * BLOCK_BYTES;

@@ -3,10 +3,10 @@
 import { staysWhole, usesAfterRound, victimQueue } from '../../decide/cache/eviction.ts';
 import type { Located } from './disk-index.ts';
 import type { DiskHandles } from './disk-memory.ts';
-import { type ReadRecord, WHOLE_BYTES } from './disk-reader.ts';
+import type { ReadRecord } from './disk-reader.ts';
 import type { DiskStore } from './disk-store.ts';
 import type { DiskFiles } from './files.ts';
-import { encodeFront, frontBytes, HEAD_BYTES, type RecordName, UNIT } from './form.ts';
+import { encodeFront, frontBytes, HEAD_BYTES, type RecordName, recordParts, UNIT } from './form.ts';
 import { SegmentFiller } from './segment-filler.ts';
 import { LEAVING } from './segment-table.ts';
 
@@ -23,7 +23,6 @@ interface Moved extends Kept {
 const COPY_BYTES = 1024 * 1024;
 /** Records that are read at the same time. */
 const BATCH = 16;
-const PADDING = Buffer.alloc(UNIT);
 /** Free segments that are kept: one for each thread and two, but no more than an eighth, if that is not fewer than these. */
 const MIN_SPARE = 4;
 /** Of the slots, that many are kept free: one in so many. */
@@ -139,7 +138,7 @@ export class Janitor {
   async #read(one: Kept): Promise<Moved | undefined> {
     const { index, reader } = this.#store;
     if (!index.locked(() => index.isThere(one.located))) return undefined;
-    const record = await reader.read(one.located, WHOLE_BYTES);
+    const record = await reader.read(one.located);
     return record === undefined || record === 'gone' ? undefined : { ...one, record };
   }
 
@@ -156,10 +155,7 @@ export class Janitor {
         const { record, located } = one;
         const front = this.#front(one, offset);
         if (record.body === undefined) await this.#copyLarge(one, front, offset);
-        else {
-          const padding = located.units * UNIT - front.length - record.body.length;
-          sources.push(front, record.body, PADDING.subarray(0, padding));
-        }
+        else sources.push(...recordParts(front, record.body, located.units));
         const { barrier, sequence } = record.head;
         this.#filler.add({ ...one.name, offset, units: located.units, barrier, sequence });
         placed.push({ ...one, offset });

@@ -6,7 +6,8 @@ import type { Purge, PurgePosition } from '../../../proto/gen/meridian/v1/purge.
 import type { RaisableBarrier } from '../../decide/barrier.ts';
 import { type Heir, openDiskFolder } from './disk-folder.ts';
 import type { DiskHandles, DiskLimits } from './disk-memory.ts';
-import { type DiskStats, DiskStore } from './disk-store.ts';
+import type { DiskStats } from './disk-stats.ts';
+import { DiskStore } from './disk-store.ts';
 import { type DiskFiles, nodeFiles } from './files.ts';
 import { FolderInUseError } from './folder-lock.ts';
 import { Janitor } from './janitor.ts';

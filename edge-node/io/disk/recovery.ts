@@ -172,7 +172,7 @@ class Recovery {
       this.#unproven += 1;
       return;
     }
-    const former = index.find(hint.high, hint.low).find(({ variant }) => variant === hint.variant);
+    const former = index.findVariant(hint);
     if (former !== undefined) {
       if ((this.#sequences[former.slot] ?? 0) > hint.sequence) return;
       index.kill(former.slot);

@@ -17,6 +17,9 @@ import {
 } from './form.ts';
 import type { OpenedSegment } from './segment-table.ts';
 
+/** Free segments that are left for moving what is to be kept. */
+export const RESERVE = 1;
+
 interface Open {
   readonly segment: number;
   readonly generation: number;

@@ -16,9 +16,9 @@ const END = 4;
 const AGE = 5;
 /** the thread that fills it while it is open. */
 const FILLER = 6;
-export const FREE = 0;
-export const OPEN = 1;
-export const CLOSED = 2;
+const FREE = 0;
+const OPEN = 1;
+const CLOSED = 2;
 export const LEAVING = 3;
 
 export interface OpenedSegment {

@@ -5,7 +5,7 @@ import { DiskStore } from '../../../../edge-node/io/disk/disk-store.ts';
 import { silentLog } from '../../../../infra/runtime/log.ts';
 import { storable } from '../cache/store-support.ts';
 import { named } from '../cache/support.ts';
-import { assertBody, bodyOf, openDisk } from './disk-support.ts';
+import { assertBody, bodyOf, crash, openDisk } from './disk-support.ts';
 
 test('what does not fit into a segment that was begun goes into a free one', async () => {
   const disk = await openDisk();
@@ -35,4 +35,23 @@ test('what another thread removes between the look-up and the reading is not fou
     return result;
   };
   assert.deepEqual(await disk.bodies('/'), []);
+});
+
+test('what is removed while its head is being written in its place does not come back after a crash', async () => {
+  const disk = await openDisk();
+  const { store } = disk.tier;
+  store.put(storable('/', 'x'));
+  await disk.settle();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  disk.files.held = promise;
+  const entry = storable('/', 'x');
+  assert.ok(store.refresh(entry, entry.head.variant, true));
+  // It has been read, and is about to be written.
+  for (let turn = 0; turn < 20; turn += 1) await Promise.resolve();
+  disk.files.held = undefined;
+  store.remove(named('/').key);
+  for (let turn = 0; turn < 20; turn += 1) await Promise.resolve();
+  resolve();
+  await disk.settle();
+  assert.deepEqual(await (await crash(disk)).bodies('/'), []);
 });
