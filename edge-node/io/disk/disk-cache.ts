@@ -130,6 +130,11 @@ export class DiskCache {
     return { state: 'searched', entries };
   }
 
+  /** From now on what is there is another process's, and what is purged here is purged for this one alone. */
+  async stopSweeping(): Promise<void> {
+    await this.#tier?.stopSweeping();
+  }
+
   /** To be called for a worker thread that is dead. */
   recover(thread: number): void {
     this.#tier?.recover(thread);

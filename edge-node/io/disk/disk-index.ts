@@ -271,6 +271,29 @@ export class DiskIndex {
 
   // Segments.
 
+  /**
+   * What is live among the next `most` slots of a segment, and the slot to go on from; 0: it was the last. The segment must stay
+   * pinned meanwhile: only what is free has another list.
+   */
+  take(from: number, most: number): { readonly found: Located[]; readonly next: number } {
+    const found: Located[] = [];
+    let slot = from;
+    for (let left = most; slot !== 0 && left > 0; left -= 1) {
+      if ((this.#get(slot, PLACE) & LIVE) !== 0) found.push(this.locate(slot));
+      slot = this.#get(slot, SIBLING);
+    }
+    return { found, next: slot };
+  }
+
+  /** Takes out what was purged, but for what is not there any more, or was refreshed since it was looked up. */
+  sweep(purged: readonly Located[]): void {
+    for (const located of purged) {
+      if (!this.isThere(located) || this.#get(located.slot, BARRIER) >>> 0 !== located.barrier) continue;
+      this.kill(located.slot);
+      this.count('swept');
+    }
+  }
+
   /** The live slots of a segment. */
   *slots(segment: number): Generator<number> {
     for (let slot = this.segments.first(segment); slot !== 0; slot = this.#get(slot, SIBLING)) {

@@ -23,8 +23,11 @@ export interface DiskStats {
   readonly evictions: number;
   readonly variantEvictions: number;
   readonly moved: number;
-  /** found not to be what was written. */
+  /** found not to be what was written; */
   readonly damaged: number;
+  /** removed because they were purged, and how often the whole disk was looked through for such. */
+  readonly swept: number;
+  readonly walks: number;
 }
 
 export function diskStats(index: DiskIndex, queuedBytes: number): DiskStats {

@@ -19,7 +19,7 @@ const FILLER = 6;
 const FREE = 0;
 const OPEN = 1;
 const CLOSED = 2;
-export const LEAVING = 3;
+const LEAVING = 3;
 
 export interface OpenedSegment {
   readonly segment: number;
@@ -55,8 +55,13 @@ export class SegmentTable {
     return this.#row(segment, SEGMENT_GENERATION);
   }
 
-  state(segment: number): number {
-    return this.#row(segment, STATE);
+  isClosed(segment: number): boolean {
+    return this.#state(segment) === CLOSED;
+  }
+
+  /** Of a closed one; see {@link OpenedSegment}. */
+  end(segment: number): number {
+    return this.#row(segment, END);
   }
 
   queue(segment: number): Queue {
@@ -91,7 +96,7 @@ export class SegmentTable {
     let free = -1;
     let left = 0;
     for (let segment = 0; segment < this.count; segment += 1) {
-      const state = this.state(segment);
+      const state = this.#state(segment);
       if (state === FREE) {
         free = segment;
         left += 1;
@@ -122,7 +127,7 @@ export class SegmentTable {
   closeOf(thread: number): void {
     const full = this.#handles.limits.segmentBytes / UNIT;
     for (let segment = 0; segment < this.count; segment += 1) {
-      if (this.state(segment) === OPEN && this.#row(segment, FILLER) === thread) this.close(segment, full);
+      if (this.#state(segment) === OPEN && this.#row(segment, FILLER) === thread) this.close(segment, full);
     }
   }
 
@@ -132,7 +137,12 @@ export class SegmentTable {
     this.#renew(segment);
   }
 
-  /** It leaves; {@link release} follows. */
+  /** A segment that was leaving stays where it was. */
+  stay(segment: number): void {
+    this.#setRow(segment, STATE, CLOSED);
+  }
+
+  /** It leaves; {@link free} or {@link stay} follows. */
   leave(segment: number): void {
     this.#setRow(segment, STATE, LEAVING);
   }
@@ -141,7 +151,7 @@ export class SegmentTable {
   oldest(queue: Queue): number | undefined {
     let oldest: number | undefined;
     for (let segment = 0; segment < this.count; segment += 1) {
-      if (this.state(segment) !== CLOSED || this.queue(segment) !== queue) continue;
+      if (this.#state(segment) !== CLOSED || this.queue(segment) !== queue) continue;
       if (oldest === undefined || this.#row(segment, AGE) < this.#row(oldest, AGE)) oldest = segment;
     }
     return oldest;
@@ -150,7 +160,7 @@ export class SegmentTable {
   closed(): Segments & { readonly free: number } {
     const number = { small: 0, main: 0, free: 0 };
     for (let segment = 0; segment < this.count; segment += 1) {
-      const state = this.state(segment);
+      const state = this.#state(segment);
       if (state === FREE) number.free += 1;
       else if (state === CLOSED) number[this.queue(segment)] += 1;
     }
@@ -182,6 +192,10 @@ export class SegmentTable {
     this.#control[at.ORDER] = age;
     this.#setRow(segment, AGE, age);
     this.#setRow(segment, STATE, CLOSED);
+  }
+
+  #state(segment: number): number {
+    return this.#row(segment, STATE);
   }
 
   #row(segment: number, lane: number): number {

@@ -226,7 +226,11 @@ describe('one that had to wait', () => {
       ];
       for (const target of [...targets, '/newest']) {
         const [found] = (await from.find(named(target).key)) ?? [];
-        assert.ok(found, target);
+        // What was purged may have been swept.
+        if (found === undefined) {
+          verdicts[target] = 'purged';
+          continue;
+        }
         const { host, purgeTarget, head } = found.entry;
         const soft = barrier.stales(head.barrier, host, purgeTarget) ? 'stale' : 'good';
         verdicts[target] = barrier.covers(head.barrier, host, purgeTarget) ? 'purged' : soft;
@@ -349,9 +353,10 @@ test('what one that had to wait stores is judged by its own purges after a resta
   assert.equal(await has(again, '/early'), true);
   for (const target of ['/kept', '/purged']) {
     const [found] = (await again.find(named(target).key)) ?? [];
-    assert.ok(found, target);
-    const { entry } = found;
-    assert.equal(third.barrier.covers(entry.head.barrier, entry.host, entry.purgeTarget), target === '/purged');
+    const entry = found?.entry;
+    // Or it has been swept.
+    const purged = entry === undefined || third.barrier.covers(entry.head.barrier, entry.host, entry.purgeTarget);
+    assert.equal(purged, target === '/purged');
   }
   await third.cache.close();
 });
