@@ -362,7 +362,7 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
         desk.close();
         control?.stop();
         await Promise.all([supervisor.close(), closeAdmin()]);
-        await disk?.stopSweeping();
+        disk?.stopSweeping();
         // From now on purges reach the other: the last answers here are not to come from what it may be told to purge.
         if (control) barrier.reset();
         await successor.go();

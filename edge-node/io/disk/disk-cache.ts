@@ -131,8 +131,8 @@ export class DiskCache {
   }
 
   /** From now on what is there is another process's, and what is purged here is purged for this one alone. */
-  async stopSweeping(): Promise<void> {
-    await this.#tier?.stopSweeping();
+  stopSweeping(): void {
+    this.#tier?.stopSweeping();
   }
 
   /** To be called for a worker thread that is dead. */

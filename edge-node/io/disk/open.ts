@@ -52,7 +52,7 @@ export interface DiskTier {
   /** Makes room now instead of soon. */
   tidy(): Promise<void>;
   /** From now on what is purged stays where it is until its turn comes: the barrier is raised for this process alone. */
-  stopSweeping(): Promise<void>;
+  stopSweeping(): void;
   /** When no other thread uses it any more. */
   close(): Promise<void>;
 }
@@ -109,9 +109,9 @@ export async function openDiskTier(options: DiskTierOptions, ports: DiskTierPort
       if (store.index.recover(thread)) store.fail(new Error(`thread ${thread} died in the middle of a change`));
     },
     tidy: () => janitor.run(),
-    stopSweeping: async () => {
+    stopSweeping: () => {
       sweeps = false;
-      await sweeper.close();
+      void sweeper.close();
     },
     close: async () => {
       timer.cancel();
