@@ -167,14 +167,9 @@ export class Janitor {
   async #move(kept: readonly Kept[], filler: SegmentFiller): Promise<boolean> {
     for (let at = 0; at < kept.length; at += BATCH) {
       if (this.#stopped) return false;
-      const records = await Promise.all(kept.slice(at, at + BATCH).map((one) => this.#read(one)));
-      if (
-        !(await this.#moveAll(
-          records.filter((record) => record !== undefined),
-          filler,
-        ))
-      )
-        return false;
+      const read = await Promise.all(kept.slice(at, at + BATCH).map((one) => this.#read(one)));
+      const records = read.filter((record) => record !== undefined);
+      if (!(await this.#moveAll(records, filler))) return false;
     }
     return true;
   }
