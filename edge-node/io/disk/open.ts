@@ -64,6 +64,8 @@ export interface PurgeRecorder extends Pick<RaisableBarrier, 'apply' | 'reset'> 
 /** How often it is looked whether there is room, milliseconds. */
 const TIDY_MS = 50;
 const HELD_MS = 20;
+/** After a start nothing is swept for so long, milliseconds, but for new purges: memory is empty, and all read from disk. */
+const CATCH_UP_MS = 60_000;
 const UP = 'meridian_disk_cache_up';
 const UP_HELP = 'Whether the disk tier works: 0 after the disk has failed.';
 
@@ -84,8 +86,11 @@ export async function openDiskTier(options: DiskTierOptions, ports: DiskTierPort
   const sweeper = new DiskSweeper(handles, store, janitor, files, { clock, isPurged: isSwept });
   journal.replay(barrier, options.heir?.peeked?.items.length);
   // What was swept before is there again, but for what was freed; and the last purges may not have been swept.
-  if (journal.number > journal.base && store.index.objects > 0) sweeper.begin();
-  const timer = clock.every(TIDY_MS, () => void janitor.run());
+  const isBehind = journal.number > journal.base && store.index.objects > 0;
+  const timers = [
+    clock.every(TIDY_MS, () => void janitor.run()),
+    ...(isBehind ? [clock.after(CATCH_UP_MS, () => sweeper.begin())] : []),
+  ];
   return {
     handles,
     store,
@@ -114,7 +119,7 @@ export async function openDiskTier(options: DiskTierOptions, ports: DiskTierPort
       void sweeper.close();
     },
     close: async () => {
-      timer.cancel();
+      for (const timer of timers) timer.cancel();
       await sweeper.close();
       await store.close();
       await janitor.close();

@@ -79,6 +79,7 @@ describe('what it costs', () => {
         disk.files.failReads = undefined;
         if (end === 'fail') continue;
         const again = await openDisk({ files: disk.files });
+        again.clock.advance(60_000);
         await walked(again);
         assert.deepEqual(await found(again, 100), [34, 0]);
       }

@@ -1,6 +1,6 @@
 // What tests of the sweep of the disk store, and how they wait for it.
 import assert from 'node:assert/strict';
-import type { Storable } from '../../../../edge-node/decide/cache/entry.ts';
+import type { CacheEntry, Storable } from '../../../../edge-node/decide/cache/entry.ts';
 import type { Purge } from '../../../../proto/gen/meridian/v1/purge.ts';
 import { DATE, headOf, named } from '../cache/support.ts';
 import { assertBody, bodyOf, type Disk } from './disk-support.ts';
@@ -54,15 +54,26 @@ export function freeSegments({ tier }: Disk): number {
 }
 
 /** How many of `count` are found, green and red ones; none damaged. */
-export async function found(disk: Disk, count: number): Promise<[number, number]> {
+export async function found(
+  disk: Disk,
+  count: number,
+  counts: (entry: CacheEntry) => boolean = () => true,
+): Promise<[number, number]> {
   const seen = { green: 0, red: 0 };
   for (let i = 0; i < count; i += 1) {
     const color = i % 3 === 0 ? 'green' : 'red';
-    for (const { body } of await disk.find(`/${color}/${i}`)) {
-      assertBody(`/${color}/${i}`, body);
-      seen[color] += 1;
+    for (const entry of await disk.find(`/${color}/${i}`)) {
+      assertBody(`/${color}/${i}`, entry.body);
+      if (counts(entry)) seen[color] += 1;
     }
   }
   assert.equal(disk.tier.store.stats().damaged, 0);
   return [seen.green, seen.red];
+}
+
+/** ... and of them those that a purge has not reached. */
+export function served(disk: Disk, count: number): Promise<[number, number]> {
+  return found(disk, count, ({ host, purgeTarget, head }) => {
+    return !disk.barrier.covers(head.barrier, host, purgeTarget, head.tags);
+  });
 }
