@@ -119,11 +119,11 @@ export class DiskSweeper {
   async #sweep(segment: number, buffers: readonly Buffer[]): Promise<void> {
     const { index } = this.#store;
     const { segments } = index;
-    let slot = index.locked(() => {
+    const { first, generation } = index.locked(() => {
       segments.pin(segment);
-      return segments.first(segment);
+      return { first: segments.first(segment), generation: segments.generation(segment) };
     });
-    const generation = segments.generation(segment);
+    let slot = first;
     let left = 0;
     try {
       while (slot !== 0 && !this.#isOver) {

@@ -144,7 +144,8 @@ export class Janitor {
     const { index } = this.#store;
     const kept = index.locked(() => this.#takeUp(segment, generation));
     if (kept === undefined) return;
-    const moved = await this.#move(kept, this.#fillers[index.segments.queue(segment)]);
+    const queue = index.locked(() => index.segments.queue(segment));
+    const moved = await this.#move(kept, this.#fillers[queue]);
     if (moved) await this.#free(segment);
     else index.locked(() => index.segments.stay(segment));
   }
