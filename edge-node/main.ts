@@ -324,6 +324,7 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
         desk.close();
         control?.stop();
         await Promise.all([supervisor.close(), closeAdmin()]);
+        disk?.stopSweeping();
         // From now on purges reach the other: the last answers here are not to come from what it may be told to purge.
         if (control) barrier.reset();
         await successor.go();

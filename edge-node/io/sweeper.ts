@@ -1,6 +1,6 @@
-// Gives back the space of what was purged. The barrier alone already keeps it from being served; this walks the store in
+// Gives back the memory of what was purged. The barrier alone already keeps it from being served; this walks the store in
 // small steps after each purge, so that a purge of everything does not hold up a single request. On the same walks it counts
-// what a purge would reach.
+// what a purge would reach. The disk is swept by disk/disk-sweeper.ts.
 import type { Clock, Timer } from '../../infra/runtime/clock.ts';
 import type { Purge, PurgeTarget } from '../../proto/gen/meridian/v1/purge.ts';
 import { PurgeBarrier, type RaisableBarrier } from '../decide/barrier.ts';

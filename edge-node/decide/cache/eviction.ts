@@ -33,3 +33,8 @@ export function usesAfterRound(queue: 'small' | 'main', uses: number): number | 
 export function staysWhole(kept: number, segmentBytes: number): boolean {
   return kept > segmentBytes * 0.75;
 }
+
+/** Whether so little is left of a segment, after a purge, that it is moved and the segment freed. All in bytes. */
+export function isThin(left: number, filled: number): boolean {
+  return left < filled * 0.5;
+}

@@ -3,8 +3,18 @@
 import type { DiskIndex, Located } from './disk-index.ts';
 import type { DiskHandles } from './disk-memory.ts';
 import type { DiskFiles } from './files.ts';
-import { checksums, DEAD, encodeFront, frontBytes, MARK_AT, type RecordName, recordUnits, room, UNIT } from './form.ts';
-import { largestRecord, SegmentFiller } from './segment-filler.ts';
+import {
+  checksums,
+  DEAD,
+  encodeFront,
+  MARK_AT,
+  type RecordName,
+  recordParts,
+  recordUnits,
+  room,
+  UNIT,
+} from './form.ts';
+import { largestRecord, RESERVE, SegmentFiller } from './segment-filler.ts';
 
 /** What is to be written. */
 export interface Append extends RecordName {
@@ -33,7 +43,6 @@ export interface AppenderEvents {
 }
 
 const BATCH_BYTES = 1024 * 1024;
-const PADDING = Buffer.alloc(UNIT);
 
 export class Appender {
   readonly #handles: DiskHandles;
@@ -180,12 +189,9 @@ export class Appender {
       const offset = this.#filler.end;
       const name = { high, low, variant };
       const table = checksums(sequence, body);
-      sources.push(
-        encodeFront({ ...name, ...lengths, generation, boot, barrier, sequence, offset }, text, table),
-        body,
-      );
+      const front = encodeFront({ ...name, ...lengths, generation, boot, barrier, sequence, offset }, text, table);
       const units = recordUnits(lengths);
-      sources.push(PADDING.subarray(0, units * UNIT - frontBytes(lengths) - body.length));
+      sources.push(...recordParts(front, body, units));
       this.#filler.add({ ...name, offset, units, barrier, sequence });
       written.push({ ...name, version, barrier, segment, offset, units });
       bytes += units * UNIT;
@@ -231,8 +237,6 @@ export class Appender {
   }
 }
 
-/** Free segments that are left for moving what is to be kept. */
-const RESERVE = 1;
 const MAX_PATCHES = 65_536;
 
 function unitsOf({ text, body }: Append): number {

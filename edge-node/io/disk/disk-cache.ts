@@ -94,11 +94,6 @@ export class DiskCache {
     return this.#tier?.position ?? this.#peeked?.position;
   }
 
-  /** Whether the tier is open. */
-  get isOpen(): boolean {
-    return this.#tier !== undefined;
-  }
-
   /** What raises the barrier by `raise`, and writes down that it did. Once, before anything is raised. */
   journal(raise: Pick<RaisableBarrier, 'apply' | 'reset'>): PurgeRecorder {
     this.#raise = raise;
@@ -133,6 +128,11 @@ export class DiskCache {
     const entries = await finding;
     this.#peeking -= 1;
     return { state: 'searched', entries };
+  }
+
+  /** From now on what is there is another process's, and what is purged here is purged for this one alone. */
+  stopSweeping(): void {
+    this.#tier?.stopSweeping();
   }
 
   /** To be called for a worker thread that is dead. */

@@ -7,7 +7,7 @@
 import { MAX_USES } from '../../decide/cache/eviction.ts';
 import { SharedLock } from '../shared/lock.ts';
 import * as at from './disk-memory.ts';
-import type { Hint, RecordName } from './form.ts';
+import { type Hint, type RecordName, UNIT } from './form.ts';
 import { SegmentTable } from './segment-table.ts';
 
 // Slot.
@@ -25,6 +25,8 @@ const LIVE = 4;
 const USES = 3;
 
 const PATIENCE_MS = 10_000;
+/** What the main thread waits when it sees to a dead one. */
+const RECOVERY_MS = 50;
 
 /** A record, as it was when it was looked up. */
 export interface Located {
@@ -81,9 +83,15 @@ export class DiskIndex {
   /** To be called for a thread that is dead; true: it died in the middle of a change, and what the index says is worth nothing. */
   recover(thread: number): boolean {
     this.segments.unpinAll(thread);
-    if (!this.#lock.seize(thread)) return false;
+    if (this.#lock.seize(thread)) {
+      this.#lock.release();
+      return true;
+    }
+    // Who holds it may be dead as well, and its turn comes after this.
+    if (!this.#lock.acquire(RECOVERY_MS)) return false;
+    this.segments.closeOf(thread);
     this.#lock.release();
-    return true;
+    return false;
   }
 
   get isOff(): boolean {
@@ -154,6 +162,14 @@ export class DiskIndex {
       if (this.#get(slot, HIGH) === high && this.#get(slot, LOW) === low) found.push(this.locate(slot));
     }
     return found;
+  }
+
+  findVariant({ high, low, variant }: RecordName): Located | undefined {
+    for (let slot = this.#int(this.#bucket(low)); slot !== 0; slot = this.#get(slot, NEXT)) {
+      const same = this.#get(slot, HIGH) === high && this.#get(slot, LOW) === low;
+      if (same && this.#get(slot, VARIANT) === variant) return this.locate(slot);
+    }
+    return undefined;
   }
 
   locate(slot: number): Located {
@@ -255,6 +271,29 @@ export class DiskIndex {
 
   // Segments.
 
+  /**
+   * What is live among the next `most` slots of a segment, and the slot to go on from; 0: it was the last. The segment must stay
+   * pinned meanwhile: only what is free has another list.
+   */
+  take(from: number, most: number): { readonly found: Located[]; readonly next: number } {
+    const found: Located[] = [];
+    let slot = from;
+    for (let left = most; slot !== 0 && left > 0; left -= 1) {
+      if ((this.#get(slot, PLACE) & LIVE) !== 0) found.push(this.locate(slot));
+      slot = this.#get(slot, SIBLING);
+    }
+    return { found, next: slot };
+  }
+
+  /** Takes out what was purged, but for what is not there any more, or was refreshed since it was looked up. */
+  sweep(purged: readonly Located[]): void {
+    for (const located of purged) {
+      if (!this.isThere(located) || this.#get(located.slot, BARRIER) >>> 0 !== located.barrier) continue;
+      this.kill(located.slot);
+      this.count('swept');
+    }
+  }
+
   /** The live slots of a segment. */
   *slots(segment: number): Generator<number> {
     for (let slot = this.segments.first(segment); slot !== 0; slot = this.#get(slot, SIBLING)) {
@@ -278,7 +317,7 @@ export class DiskIndex {
 
   #tally(objects: number, units: number): void {
     this.#control[at.OBJECTS] = this.objects + objects;
-    this.#counts[at.BYTES] = this.bytes + units * 16;
+    this.#counts[at.BYTES] = this.bytes + units * UNIT;
   }
 
   #bucket(low: number): number {

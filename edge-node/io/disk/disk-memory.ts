@@ -81,6 +81,8 @@ export const COUNTERS = [
   'variantEvictions',
   'moved',
   'damaged',
+  'swept',
+  'walks',
 ] as const;
 export type DiskCounter = (typeof COUNTERS)[number];
 

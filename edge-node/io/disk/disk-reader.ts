@@ -22,17 +22,21 @@ import {
 import { OutdatedKeys } from './outdated-keys.ts';
 
 /** A record up to this size is read at once, body and all, bytes. */
-export const WHOLE_BYTES = 256 * 1024;
+const WHOLE_BYTES = 256 * 1024;
 /** Of a larger one, so much at first. */
 const FIRST_BYTES = 16 * 1024;
 const CHUNK_BYTES = 2 * BLOCK_BYTES;
 
-export interface ReadRecord {
+/** What stands in front of a record's body. */
+export interface ReadFront {
   readonly head: RecordHead;
   readonly text: string;
-  /** All in front of the body. */
+  /** All of it. */
   readonly front: Buffer;
   readonly table: Buffer;
+}
+
+export interface ReadRecord extends ReadFront {
   /** Undefined: too large to be read at once. */
   readonly body: Buffer | undefined;
 }
@@ -62,22 +66,32 @@ export class DiskReader {
     const whole = total <= wholeBytes;
     let bytes = Buffer.allocUnsafeSlow(whole ? total : Math.min(total, FIRST_BYTES));
     if ((await this.#files.read(fd, bytes, position)) < bytes.length) return undefined;
+    let front = this.front(located, bytes);
+    if (typeof front === 'number') {
+      bytes = Buffer.allocUnsafeSlow(front);
+      if ((await this.#files.read(fd, bytes, position)) < front) return undefined;
+      front = this.front(located, bytes);
+    }
+    if (typeof front !== 'object') return front === 'gone' ? front : undefined;
+    const { head, table } = front;
+    const from = front.front.length;
+    const body = whole ? bytes.subarray(from, from + head.bodyBytes) : undefined;
+    if (body !== undefined && !isBodyWhole(head.sequence, table, body)) return undefined;
+    return { ...front, body };
+  }
+
+  /** What a record begins with, as of `read`, when `bytes` are its first. A number: so many of them it takes. */
+  front(located: Located, bytes: Buffer): ReadFront | 'gone' | number | undefined {
     const head = decodeHead(bytes);
     if (head === undefined || recordUnits(head) !== located.units) return undefined;
     if (head.generation !== located.generation || head.offset !== located.offset) return undefined;
     if (!isLive(bytes)) return 'gone';
-    const front = frontBytes(head);
-    if (front > bytes.length) {
-      bytes = Buffer.allocUnsafeSlow(front);
-      if ((await this.#files.read(fd, bytes, position)) < front) return undefined;
-    }
-    const own = bytes.subarray(0, front);
-    if (!isWhole(own)) return undefined;
+    const length = frontBytes(head);
+    if (length > bytes.length) return length;
+    const front = bytes.subarray(0, length);
+    if (!isWhole(front)) return undefined;
     if (this.#isUnproven(head) || this.#isOutdated(head)) return 'gone';
-    const table = tableOf(head, own);
-    const body = whole ? bytes.subarray(front, front + head.bodyBytes) : undefined;
-    if (body !== undefined && !isBodyWhole(head.sequence, table, body)) return undefined;
-    return { head: this.#judged(head), text: textOf(head, own), front: own, table, body };
+    return { head: this.#judged(head), text: textOf(head, front), front, table: tableOf(head, front) };
   }
 
   /** The body of a record that was read; undefined: it is not there any more. */

@@ -11,35 +11,11 @@ import { Appender } from './appender.ts';
 import { DiskIndex, type Located } from './disk-index.ts';
 import type { DiskHandles } from './disk-memory.ts';
 import { DiskReader, type ReadRecord } from './disk-reader.ts';
+import { type DiskStats, diskStats } from './disk-stats.ts';
 import type { DiskFiles } from './files.ts';
-import { encodeFront, FORMAT_FILE, type RecordName, recordUnits, room, UNIT } from './form.ts';
+import { encodeFront, FORMAT_FILE, MARK_END, type RecordName, recordUnits, room, UNIT } from './form.ts';
 import { LargeWriter } from './large-writer.ts';
 import { largestRecord } from './segment-filler.ts';
-
-export interface DiskStats {
-  /** 1, or 0 when the disk has failed. */
-  readonly on: number;
-  readonly objects: number;
-  readonly bytes: number;
-  /** What this thread has yet to write, bytes. */
-  readonly queuedBytes: number;
-  /** Counted since the start: looked up and found, or not; */
-  readonly hits: number;
-  readonly misses: number;
-  /** records written, and their bytes; */
-  readonly writes: number;
-  readonly writtenBytes: number;
-  /** not written because the disk did not keep up; because of their size; because what is there was requested later; */
-  readonly dropped: number;
-  readonly refusedTooLarge: number;
-  readonly refusedOlder: number;
-  /** thrown out to make room, of all and of the variants of one key; moved because they were used; */
-  readonly evictions: number;
-  readonly variantEvictions: number;
-  readonly moved: number;
-  /** found not to be what was written. */
-  readonly damaged: number;
-}
 
 /** What was read from the disk. */
 export class StoredOnDisk implements CacheEntry {
@@ -117,12 +93,14 @@ export class DiskStore {
     const under = this.#reading.get(key);
     if (under !== undefined) return under;
     const { high, low } = this.#name(key);
+    // Before it is looked up: what is removed from then on is noticed.
+    const version = index.version(low);
     const located = this.#reading.size >= MAX_READING ? [] : index.locked(() => this.#look(high, low));
     if (located.length === 0) {
       index.count('misses');
       return undefined;
     }
-    const reading = this.#readAll(key, low, located).finally(() => this.#reading.delete(key));
+    const reading = this.#readAll(key, low, version, located).finally(() => this.#reading.delete(key));
     this.#reading.set(key, reading);
     return reading;
   }
@@ -145,8 +123,11 @@ export class DiskStore {
   /** Marks as used. */
   use(key: string, variant: string): void {
     if (this.index.isOff) return;
-    const located = this.#locate(key, variant);
-    if (located !== undefined) this.index.locked(() => this.index.use(located.slot));
+    const name = this.#name(key, variant);
+    this.index.locked(() => {
+      const located = this.index.findVariant(name);
+      if (located !== undefined) this.index.use(located.slot);
+    });
   }
 
   /** Keeps `body` until it is written. False: it will not be stored. */
@@ -234,32 +215,13 @@ export class DiskStore {
     const name = this.#name(key, variant);
     this.index.locked(() => {
       this.index.invalidate(name.low);
-      for (const located of this.index.find(name.high, name.low)) {
-        if (located.variant === name.variant) this.appender.kill(located);
-      }
+      const located = this.index.findVariant(name);
+      if (located !== undefined) this.appender.kill(located);
     });
   }
 
   stats(): DiskStats {
-    const { index, appender } = this;
-    const total = (counter: Parameters<DiskIndex['total']>[0]): number => index.total(counter);
-    return {
-      on: index.isOff ? 0 : 1,
-      objects: index.isOff ? 0 : index.objects,
-      bytes: index.isOff ? 0 : index.bytes,
-      queuedBytes: appender.queuedBytes,
-      hits: total('hits'),
-      misses: total('misses'),
-      writes: total('writes'),
-      writtenBytes: total('writtenBytes'),
-      dropped: total('dropped'),
-      refusedTooLarge: total('refusedTooLarge'),
-      refusedOlder: total('refusedOlder'),
-      evictions: total('evictions'),
-      variantEvictions: total('variantEvictions'),
-      moved: total('moved'),
-      damaged: total('damaged'),
-    };
+    return diskStats(this.index, this.appender.queuedBytes);
   }
 
   /** Turns the tier off. */
@@ -300,7 +262,7 @@ export class DiskStore {
 
   #locate(key: string, variant: string): Located | undefined {
     const name = this.#name(key, variant);
-    return this.index.locked(() => this.index.find(name.high, name.low).find((one) => one.variant === name.variant));
+    return this.index.locked(() => this.index.findVariant(name));
   }
 
   /** What is under the hash, used and pinned. */
@@ -313,8 +275,12 @@ export class DiskStore {
     return located;
   }
 
-  async #readAll(key: string, low: number, located: readonly Located[]): Promise<readonly DiskEntry[]> {
-    const version = this.index.version(low);
+  async #readAll(
+    key: string,
+    low: number,
+    version: number,
+    located: readonly Located[],
+  ): Promise<readonly DiskEntry[]> {
     const isUnchanged = (): boolean => !this.index.isOff && this.index.version(low) === version;
     const read = await Promise.all(located.map((one) => this.#read(key, one, isUnchanged)));
     const found = read.filter((entry) => entry !== undefined).toReversed();
@@ -385,7 +351,8 @@ export class DiskStore {
       const front = encodeFront({ ...record.head, boot, barrier, textBytes: text.length }, text, record.table);
       this.index.locked(() => this.index.setBarrier(located.slot, barrier));
       patching = true;
-      this.appender.patch(segment, [front], located.offset * UNIT);
+      // All but the mark: whoever removes it writes that, before this or after.
+      this.appender.patch(segment, [front.subarray(MARK_END)], located.offset * UNIT + MARK_END);
     } finally {
       if (!patching) this.index.segments.unpin(segment);
     }

@@ -24,15 +24,17 @@ export const BLOCK_BYTES = 128 * 1024;
 const SEGMENT = 0x3130534d;
 const TRAILER = 0x3130544d;
 const RECORD = 0x3130524d;
-export const LIVE = 0x4556494c;
+const LIVE = 0x4556494c;
 /** In its place: the record is removed. */
 export const DEAD: Buffer = Buffer.alloc(4);
 /** Where the mark stands in a record. */
 export const MARK_AT = 4;
-const CRC_AT = 8;
+export const MARK_END = 8;
+const CRC_AT = MARK_END;
 const COVERED_FROM = 12;
 /** Room for a head to grow in, since it is written in its place after a 304, bytes. */
 const SLACK = 32;
+const PADDING = Buffer.alloc(UNIT);
 
 /** What a record is known by. */
 export interface RecordName {
@@ -113,6 +115,11 @@ export function encodeFront(head: RecordHead, text: string | Buffer, table: Buff
   table.copy(front, HEAD_BYTES + head.roomBytes);
   front.writeUInt32LE(crc32(front.subarray(COVERED_FROM)), CRC_AT);
   return front;
+}
+
+/** What is written of a record: `front`, the body, and zeros up to its length in units. */
+export function recordParts(front: Buffer, body: Buffer, units: number): [Buffer, Buffer, Buffer] {
+  return [front, body, PADDING.subarray(0, units * UNIT - front.length - body.length)];
 }
 
 /** Whether a record begins here and is not removed; its lengths are believed only after {@link isWhole}. */

@@ -1,14 +1,21 @@
 // Keeps segments of the disk tier free: the main thread's part of eviction (decide/cache/eviction.ts). What stays is copied to
-// the main queue; the rest is found no more. A segment is free when nobody reads it any more.
+// the main queue; the rest is found no more. A segment is free when nobody reads it any more. What is left of a segment after a
+// purge (disk-sweeper.ts) is copied within its own queue. What was purged itself is not copied.
 import { staysWhole, usesAfterRound, victimQueue } from '../../decide/cache/eviction.ts';
 import type { Located } from './disk-index.ts';
 import type { DiskHandles } from './disk-memory.ts';
-import { type ReadRecord, WHOLE_BYTES } from './disk-reader.ts';
+import type { ReadFront, ReadRecord } from './disk-reader.ts';
 import type { DiskStore } from './disk-store.ts';
 import type { DiskFiles } from './files.ts';
-import { encodeFront, frontBytes, HEAD_BYTES, type RecordName, UNIT } from './form.ts';
-import { SegmentFiller } from './segment-filler.ts';
-import { LEAVING } from './segment-table.ts';
+import { encodeFront, frontBytes, HEAD_BYTES, type Queue, type RecordName, recordParts, UNIT } from './form.ts';
+import { RESERVE, SegmentFiller } from './segment-filler.ts';
+
+export interface JanitorPorts {
+  /** Whether a purge has reached it. */
+  isPurged(front: ReadFront): boolean;
+  /** There are free segments again. */
+  onSpace(): void;
+}
 
 interface Kept {
   readonly located: Located;
@@ -20,10 +27,10 @@ interface Moved extends Kept {
   readonly record: ReadRecord;
 }
 
+const NO_HEAD = Buffer.alloc(HEAD_BYTES);
 const COPY_BYTES = 1024 * 1024;
 /** Records that are read at the same time. */
 const BATCH = 16;
-const PADDING = Buffer.alloc(UNIT);
 /** Free segments that are kept: one for each thread and two, but no more than an eighth, if that is not fewer than these. */
 const MIN_SPARE = 4;
 /** Of the slots, that many are kept free: one in so many. */
@@ -33,52 +40,81 @@ export class Janitor {
   readonly #handles: DiskHandles;
   readonly #store: DiskStore;
   readonly #files: DiskFiles;
-  readonly #filler: SegmentFiller;
+  readonly #ports: JanitorPorts;
+  readonly #fillers: Readonly<Record<Queue, SegmentFiller>>;
   readonly #spare: number;
-  readonly #onSpace: () => void;
   #leaving: number[] = [];
   #running: Promise<void> | undefined;
   #stopped = false;
 
-  /** `store`: of the main thread; `onSpace`: there are free segments again. */
-  constructor(handles: DiskHandles, store: DiskStore, files: DiskFiles, onSpace: () => void) {
+  /** `store`: of the main thread. */
+  constructor(handles: DiskHandles, store: DiskStore, files: DiskFiles, ports: JanitorPorts) {
     this.#handles = handles;
     this.#store = store;
     this.#files = files;
-    this.#filler = new SegmentFiller(handles, store.index, files, 'main', 0);
+    this.#ports = ports;
+    this.#fillers = {
+      small: new SegmentFiller(handles, store.index, files, 'small', RESERVE),
+      main: new SegmentFiller(handles, store.index, files, 'main', 0),
+    };
     const share = Math.max(MIN_SPARE, handles.segments >> 3);
     this.#spare = Math.min(handles.threads + 2, share, handles.segments >> 1);
-    this.#onSpace = onSpace;
   }
 
   /** Makes room if there is little. Resolves when there is enough, or no more to be had; never rejects. */
   run(): Promise<void> {
-    this.#running ??= this.#run()
-      .catch((error: unknown) => this.#store.fail(error))
-      .finally(() => {
-        this.#running = undefined;
-      });
+    this.#running ??= this.#begin();
     return this.#running;
   }
 
-  /** Ends what it is doing and writes the end of its segment. */
+  /**
+   * Frees a closed segment of which little is left, if it is still what `generation` says. It stays as it is where there is no
+   * room to move that to. Never rejects.
+   */
+  async reclaim(segment: number, generation: number): Promise<void> {
+    await this.#alone(() => this.#reclaim(segment, generation));
+  }
+
+  /** To be called after `reclaim`: what comes in goes on where it has moved what was left of the small queue. Never rejects. */
+  async letGo(): Promise<void> {
+    await this.#alone(() => this.#fillers.small.close());
+  }
+
+  /** Ends what it is doing and writes the end of its segments. */
   async close(): Promise<void> {
     this.#stopped = true;
     await this.run();
     if (this.#store.index.isOff) return;
-    await this.#filler.close().catch((error: unknown) => this.#store.fail(error));
+    const { small, main } = this.#fillers;
+    await Promise.all([small.close(), main.close()]).catch((error: unknown) => this.#store.fail(error));
   }
 
-  async #run(): Promise<void> {
+  /** One after the other: they fill the same segments. */
+  async #alone(action: () => Promise<void>): Promise<void> {
+    while (this.#running !== undefined) await this.#running;
+    this.#running = this.#begin(action);
+    await this.#running;
+  }
+
+  #begin(first?: () => Promise<void>): Promise<void> {
+    return this.#run(first)
+      .catch((error: unknown) => this.#store.fail(error))
+      .finally(() => {
+        this.#running = undefined;
+      });
+  }
+
+  async #run(first?: () => Promise<void>): Promise<void> {
     const { index } = this.#store;
     const before = index.locked(() => index.segments.closed().free);
     this.#release();
+    if (!this.#stopped && !index.isOff) await first?.();
     while (!this.#stopped && !index.isOff && index.locked(() => this.#isNarrow())) {
       const segment = index.locked(() => this.#choose());
       if (segment === undefined) break;
       await this.#empty(segment);
     }
-    if (!index.isOff && index.locked(() => index.segments.closed().free) !== before) this.#onSpace();
+    if (!index.isOff && index.locked(() => index.segments.closed().free) !== before) this.#ports.onSpace();
   }
 
   #isNarrow(): boolean {
@@ -97,17 +133,57 @@ export class Janitor {
 
   async #empty(segment: number): Promise<void> {
     const kept = this.#store.index.locked(() => this.#sift(segment));
-    for (let at = 0; at < kept.length && !this.#stopped; at += BATCH) {
-      const batch = kept.slice(at, at + BATCH);
-      const records = await Promise.all(batch.map((one) => this.#read(one)));
-      if (!(await this.#moveAll(records.filter((record) => record !== undefined)))) break;
+    if (kept === undefined) return;
+    const moved = await this.#move(kept, this.#fillers.main);
+    // The next start finds it as it is.
+    if (!moved && this.#stopped) return;
+    await this.#free(segment);
+  }
+
+  async #reclaim(segment: number, generation: number): Promise<void> {
+    const { index } = this.#store;
+    const kept = index.locked(() => this.#takeUp(segment, generation));
+    if (kept === undefined) return;
+    const queue = index.locked(() => index.segments.queue(segment));
+    const moved = await this.#move(kept, this.#fillers[queue]);
+    if (moved) await this.#free(segment);
+    else index.locked(() => index.segments.stay(segment));
+  }
+
+  /** All that is in a segment that leaves. Undefined: it does not. */
+  #takeUp(segment: number, generation: number): Kept[] | undefined {
+    const { index } = this.#store;
+    const { segments } = index;
+    if (!segments.isClosed(segment) || segments.generation(segment) !== generation) return undefined;
+    const kept = Array.from(index.slots(segment), (slot) => {
+      const located = index.locate(slot);
+      return { located, name: index.name(slot), uses: located.uses };
+    });
+    if (kept.length > 0 && (segments.closed().free <= RESERVE || index.freeSlots < kept.length)) return undefined;
+    segments.leave(segment);
+    return kept;
+  }
+
+  /** False: not all of it, for want of room or because it is to end. */
+  async #move(kept: readonly Kept[], filler: SegmentFiller): Promise<boolean> {
+    for (let at = 0; at < kept.length; at += BATCH) {
+      if (this.#stopped) return false;
+      const read = await Promise.all(kept.slice(at, at + BATCH).map((one) => this.#read(one)));
+      const records = read.filter((record) => record !== undefined);
+      if (!(await this.#moveAll(records, filler))) return false;
     }
-    if (this.#store.index.segments.state(segment) === LEAVING) this.#leaving.push(segment);
+    return true;
+  }
+
+  async #free(segment: number): Promise<void> {
+    // At the next start nothing is to come back from here: it may have been removed where it was moved to.
+    await this.#files.write(this.#handles.files[segment] ?? -1, [NO_HEAD], 0);
+    this.#leaving.push(segment);
     this.#release();
   }
 
-  /** Takes what does not stay out of the index; what is to be moved. */
-  #sift(segment: number): Kept[] {
+  /** Takes what does not stay out of the index; what is to be moved. Undefined: the segment goes round as it is. */
+  #sift(segment: number): Kept[] | undefined {
     const { index } = this.#store;
     const queue = index.segments.queue(segment);
     const kept: Kept[] = [];
@@ -133,48 +209,47 @@ export class Janitor {
     }
     for (const { located, uses } of kept) index.setUses(located.slot, uses);
     index.segments.goRound(segment);
-    return [];
+    return undefined;
   }
 
   async #read(one: Kept): Promise<Moved | undefined> {
     const { index, reader } = this.#store;
     if (!index.locked(() => index.isThere(one.located))) return undefined;
-    const record = await reader.read(one.located, WHOLE_BYTES);
-    return record === undefined || record === 'gone' ? undefined : { ...one, record };
+    const record = await reader.read(one.located);
+    if (record === undefined || record === 'gone') return undefined;
+    if (!this.#ports.isPurged(record)) return { ...one, record };
+    index.locked(() => index.sweep([one.located]));
+    return undefined;
   }
 
   /** False: there is no room to move anything to. */
-  async #moveAll(records: readonly Moved[]): Promise<boolean> {
+  async #moveAll(records: readonly Moved[], filler: SegmentFiller): Promise<boolean> {
     for (let from = 0; from < records.length; ) {
       const units = records[from]?.located.units ?? 0;
-      if (!(await this.#filler.ready(units))) return false;
-      const { fd, end } = this.#filler;
+      if (!(await filler.ready(units))) return false;
+      const { fd, end } = filler;
       const sources: Buffer[] = [];
       const placed: (Moved & { readonly offset: number })[] = [];
-      for (let one = records[from]; one !== undefined && this.#filler.fits(one.located.units); one = records[from]) {
-        const offset = this.#filler.end;
+      for (let one = records[from]; one !== undefined && filler.fits(one.located.units); one = records[from]) {
+        const offset = filler.end;
         const { record, located } = one;
-        const front = this.#front(one, offset);
-        if (record.body === undefined) await this.#copyLarge(one, front, offset);
-        else {
-          const padding = located.units * UNIT - front.length - record.body.length;
-          sources.push(front, record.body, PADDING.subarray(0, padding));
-        }
+        const front = this.#front(one, filler.generation, offset);
+        if (record.body === undefined) await this.#copyLarge(one, front, filler.fd, offset);
+        else sources.push(...recordParts(front, record.body, located.units));
         const { barrier, sequence } = record.head;
-        this.#filler.add({ ...one.name, offset, units: located.units, barrier, sequence });
+        filler.add({ ...one.name, offset, units: located.units, barrier, sequence });
         placed.push({ ...one, offset });
         from += 1;
         // A large one breaks the row of those that are written together.
         if (record.body === undefined || records[from]?.record.body === undefined) break;
       }
       await this.#files.write(fd, sources, end * UNIT);
-      this.#enter(placed);
+      this.#enter(placed, filler.segment);
     }
     return true;
   }
 
-  #front({ record, located: { units } }: Moved, offset: number): Buffer {
-    const { generation } = this.#filler;
+  #front({ record, located: { units } }: Moved, generation: number, offset: number): Buffer {
     const { boot } = this.#handles.identity;
     const text = record.front.subarray(HEAD_BYTES, HEAD_BYTES + record.head.textBytes);
     this.#store.index.count('moved');
@@ -184,9 +259,8 @@ export class Janitor {
   }
 
   /** In the places of those that were moved, unless something was removed meanwhile. */
-  #enter(placed: readonly (Moved & { readonly offset: number })[]): void {
+  #enter(placed: readonly (Moved & { readonly offset: number })[], segment: number): void {
     const { index, appender } = this.#store;
-    const { segment } = this.#filler;
     index.locked(() => {
       for (const { located, name, offset, record, uses } of placed) {
         const { barrier } = record.head;
@@ -198,18 +272,18 @@ export class Janitor {
     });
   }
 
-  async #copyLarge({ located, record }: Moved, front: Buffer, offset: number): Promise<void> {
-    await this.#copyBody(located, frontBytes(record.head), record.head.bodyBytes, offset);
-    await this.#files.write(this.#filler.fd, [front], offset * UNIT);
+  async #copyLarge({ located, record }: Moved, front: Buffer, fd: number, offset: number): Promise<void> {
+    await this.#copyBody(located, frontBytes(record.head), record.head.bodyBytes, fd, offset);
+    await this.#files.write(fd, [front], offset * UNIT);
   }
 
-  async #copyBody(located: Located, from: number, bytes: number, to: number): Promise<void> {
+  async #copyBody(located: Located, from: number, bytes: number, fd: number, to: number): Promise<void> {
     const source = this.#handles.files[located.segment] ?? -1;
     const buffer = Buffer.allocUnsafe(Math.min(COPY_BYTES, bytes));
     for (let at = 0; at < bytes; at += buffer.length) {
       const part = buffer.subarray(0, Math.min(buffer.length, bytes - at));
       await this.#files.read(source, part, located.offset * UNIT + from + at);
-      await this.#files.write(this.#filler.fd, [part], to * UNIT + from + at);
+      await this.#files.write(fd, [part], to * UNIT + from + at);
     }
   }
 

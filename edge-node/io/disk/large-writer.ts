@@ -18,7 +18,7 @@ import {
   room,
   UNIT,
 } from './form.ts';
-import { SegmentFiller } from './segment-filler.ts';
+import { RESERVE, SegmentFiller } from './segment-filler.ts';
 
 export interface LargeRecord extends RecordName {
   readonly barrier: number;
@@ -26,12 +26,15 @@ export interface LargeRecord extends RecordName {
   readonly bodyBytes: number;
 }
 
+type GivenUp = 'aborted' | 'wrong-length' | 'slow' | 'crowded';
+type Outcome = 'written' | GivenUp;
+
 export interface LargeEvents {
   /** The index's version for `low` at the commit. */
   version(): number;
   publish(written: readonly Written[]): void;
   /** It is over; once. `error`: the disk's. */
-  over(outcome: 'written' | 'aborted' | 'wrong-length' | 'slow' | 'crowded' | 'failed', error?: unknown): void;
+  over(outcome: Outcome | 'failed', error?: unknown): void;
 }
 
 /** What may wait for the disk, bytes. */
@@ -52,12 +55,14 @@ export class LargeWriter implements StoreWriter {
   #sum: number;
   #version: number | undefined;
   #over = false;
+  /** How it ended while something was being written. */
+  #pending: GivenUp = 'aborted';
   #running = false;
 
   constructor(handles: DiskHandles, index: DiskIndex, files: DiskFiles, record: LargeRecord, events: LargeEvents) {
     this.#handles = handles;
     this.#files = files;
-    this.#filler = new SegmentFiller(handles, index, files, 'small', 1);
+    this.#filler = new SegmentFiller(handles, index, files, 'small', RESERVE);
     this.#record = record;
     this.#events = events;
     this.#sequence = index.locked(() => index.nextSequence());
@@ -106,7 +111,7 @@ export class LargeWriter implements StoreWriter {
     }
   }
 
-  #end(outcome: 'aborted' | 'wrong-length' | 'slow' | 'crowded'): false {
+  #end(outcome: GivenUp): false {
     if (this.#over) return false;
     this.#over = true;
     this.#chunks = [];
@@ -114,9 +119,8 @@ export class LargeWriter implements StoreWriter {
     else this.#pending = outcome;
     return false;
   }
-  #pending: 'aborted' | 'wrong-length' | 'slow' | 'crowded' = 'aborted';
 
-  #finish(outcome: 'written' | 'aborted' | 'wrong-length' | 'slow' | 'crowded'): void {
+  #finish(outcome: Outcome): void {
     this.#filler.close().then(
       () => this.#events.over(outcome),
       (error: unknown) => this.#events.over('failed', error),
@@ -142,7 +146,7 @@ export class LargeWriter implements StoreWriter {
   }
 
   /** Until there is nothing to write; how it ended, if it did. */
-  async #writeAll(): Promise<'written' | 'aborted' | 'wrong-length' | 'slow' | 'crowded' | undefined> {
+  async #writeAll(): Promise<Outcome | undefined> {
     const { text, bodyBytes } = this.#record;
     const lengths = { textBytes: text.length, roomBytes: room(text.length), bodyBytes };
     const units = recordUnits(lengths);

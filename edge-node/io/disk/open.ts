@@ -3,10 +3,15 @@ import type { Clock, Timer } from '../../../infra/runtime/clock.ts';
 import type { Log } from '../../../infra/runtime/log.ts';
 import type { Metrics } from '../../../infra/runtime/metrics.ts';
 import type { Purge, PurgePosition } from '../../../proto/gen/meridian/v1/purge.ts';
-import type { RaisableBarrier } from '../../decide/barrier.ts';
+import type { Barrier, RaisableBarrier } from '../../decide/barrier.ts';
+import { RecordReader } from '../../decide/cache/record.ts';
+import { isPurged } from '../../decide/purged.ts';
 import { type Heir, openDiskFolder } from './disk-folder.ts';
-import type { DiskHandles, DiskLimits } from './disk-memory.ts';
-import { type DiskStats, DiskStore } from './disk-store.ts';
+import type { DiskHandles, DiskIdentity, DiskLimits } from './disk-memory.ts';
+import type { ReadFront } from './disk-reader.ts';
+import type { DiskStats } from './disk-stats.ts';
+import { DiskStore } from './disk-store.ts';
+import { DiskSweeper } from './disk-sweeper.ts';
 import { type DiskFiles, nodeFiles } from './files.ts';
 import { FolderInUseError } from './folder-lock.ts';
 import { Janitor } from './janitor.ts';
@@ -38,7 +43,7 @@ export interface DiskTier {
   readonly position: PurgePosition | undefined;
   /** Whether it has what the process had before that this one has waited for. */
   readonly inherits: boolean;
-  /** Writes down what raises the barrier; `raise` does so before it is written. */
+  /** Writes down what raises the barrier, and sweeps; `raise` does so before it is written. */
   journal(raise: Pick<RaisableBarrier, 'apply' | 'reset'>): PurgeRecorder;
   /** Whether nothing is to be looked up for now: until it is known, or cannot be known, what was purged meanwhile. */
   hold(held: boolean): void;
@@ -46,6 +51,8 @@ export interface DiskTier {
   recover(thread: number): void;
   /** Makes room now instead of soon. */
   tidy(): Promise<void>;
+  /** From now on what is purged stays where it is until its turn comes: the barrier is raised for this process alone. */
+  stopSweeping(): void;
   /** When no other thread uses it any more. */
   close(): Promise<void>;
 }
@@ -57,6 +64,8 @@ export interface PurgeRecorder extends Pick<RaisableBarrier, 'apply' | 'reset'> 
 /** How often it is looked whether there is room, milliseconds. */
 const TIDY_MS = 50;
 const HELD_MS = 20;
+/** After a start nothing is swept for so long, milliseconds, but for new purges: memory is empty, and all read from disk. */
+const CATCH_UP_MS = 60_000;
 const UP = 'meridian_disk_cache_up';
 const UP_HELP = 'Whether the disk tier works: 0 after the disk has failed.';
 
@@ -70,9 +79,18 @@ export async function openDiskTier(options: DiskTierOptions, ports: DiskTierPort
     journalFailed: (error) => store.fail(error),
   });
   const store: DiskStore = new DiskStore(handles, 0, { files, log, crowded: () => void janitor.run() });
-  const janitor = new Janitor(handles, store, files, () => store.appender.kick());
+  let sweeps = true;
+  const judge = purgedBy(barrier, handles.identity);
+  const isSwept = (front: ReadFront): boolean => sweeps && judge(front);
+  const janitor = new Janitor(handles, store, files, { isPurged: isSwept, onSpace: () => store.appender.kick() });
+  const sweeper = new DiskSweeper(handles, store, janitor, files, { clock, isPurged: isSwept });
   journal.replay(barrier, options.heir?.peeked?.items.length);
-  const timer = clock.every(TIDY_MS, () => void janitor.run());
+  // What was swept before is there again, but for what was freed; and the last purges may not have been swept.
+  const isBehind = journal.number > journal.base && store.index.objects > 0;
+  const timers = [
+    clock.every(TIDY_MS, () => void janitor.run()),
+    ...(isBehind ? [clock.after(CATCH_UP_MS, () => sweeper.begin())] : []),
+  ];
   return {
     handles,
     store,
@@ -82,10 +100,12 @@ export async function openDiskTier(options: DiskTierOptions, ports: DiskTierPort
       apply: (purge: Purge) => {
         raise.apply(purge);
         journal.apply(purge);
+        if (!purge.soft) sweeper.begin();
       },
       reset: () => {
         raise.reset();
         journal.reset();
+        sweeper.begin();
       },
       stand: (position) => journal.stand(position),
     }),
@@ -94,8 +114,13 @@ export async function openDiskTier(options: DiskTierOptions, ports: DiskTierPort
       if (store.index.recover(thread)) store.fail(new Error(`thread ${thread} died in the middle of a change`));
     },
     tidy: () => janitor.run(),
+    stopSweeping: () => {
+      sweeps = false;
+      void sweeper.close();
+    },
     close: async () => {
-      timer.cancel();
+      for (const timer of timers) timer.cancel();
+      await sweeper.close();
       await store.close();
       await janitor.close();
       await store.idle();
@@ -136,6 +161,18 @@ export function holdUntil(tier: DiskTier, clock: Clock, ready: () => boolean): T
   return timer;
 }
 
+/** Whether a purge has reached a record. */
+function purgedBy(barrier: Barrier, { barrierBase }: DiskIdentity): (front: ReadFront) => boolean {
+  const records = new RecordReader();
+  return ({ head, text }) => {
+    const content = records.read(text);
+    if (content === undefined) return false;
+    const { host, purgeTarget } = content;
+    const { tags } = content.head;
+    return isPurged(barrier, { host, purgeTarget, head: { barrier: head.barrier - barrierBase, tags } });
+  };
+}
+
 /** Tells of the disk tier in the metrics. */
 export function diskMetrics(metrics: Metrics, stats: () => DiskStats): void {
   const gauge = (name: string, help: string, member: keyof DiskStats): void =>
@@ -153,4 +190,6 @@ export function diskMetrics(metrics: Metrics, stats: () => DiskStats): void {
   gauge('evictions', 'Responses thrown off the disk for space.', 'evictions');
   gauge('moved', 'Responses that were kept in place of others because they were used.', 'moved');
   gauge('damaged', 'Responses that were not read as they were written, and not served.', 'damaged');
+  gauge('swept', 'Responses removed from disk because they were purged.', 'swept');
+  gauge('walks', 'How often the whole disk was looked through for what was purged.', 'walks');
 }

@@ -161,7 +161,13 @@ class Recovery {
     const index = this.#index;
     const { barrierBase, barrierKnown } = this.#handles.identity;
     index.seenSequence(hint.sequence);
-    if (hint.units === 0) return;
+    const former = index.findVariant(hint);
+    const sequence = former === undefined ? 0 : (this.#sequences[former.slot] ?? 0);
+    if (hint.units === 0) {
+      // Removed after it was moved: it is not to be found where it was before either.
+      if (former !== undefined && sequence === hint.sequence) index.kill(former.slot);
+      return;
+    }
     if (this.#outdatedKeys?.has(hint.low)) {
       // For the starts after this one.
       this.#files.writeSync(this.#fd(segment), DEAD, hint.offset * UNIT + MARK_AT);
@@ -172,11 +178,8 @@ class Recovery {
       this.#unproven += 1;
       return;
     }
-    const former = index.find(hint.high, hint.low).find(({ variant }) => variant === hint.variant);
-    if (former !== undefined) {
-      if ((this.#sequences[former.slot] ?? 0) > hint.sequence) return;
-      index.kill(former.slot);
-    }
+    if (sequence > hint.sequence) return;
+    if (former !== undefined) index.kill(former.slot);
     const slot = index.insert(hint, segment, hint, 0);
     if (slot !== 0) this.#sequences[slot] = hint.sequence;
   }

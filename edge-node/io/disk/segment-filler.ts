@@ -17,6 +17,9 @@ import {
 } from './form.ts';
 import type { OpenedSegment } from './segment-table.ts';
 
+/** Free segments that are left for moving what is to be kept. */
+export const RESERVE = 1;
+
 interface Open {
   readonly segment: number;
   readonly generation: number;
@@ -56,16 +59,18 @@ export class SegmentFiller {
     return (open.end + units) * UNIT + hints + TRAILER_BYTES <= this.#handles.limits.segmentBytes;
   }
 
-  /** Makes it fit, in another segment if need be; false: there is none. Rejects with the file system's error. */
-  async ready(units: number): Promise<boolean> {
+  /**
+   * Makes it fit, in another segment if need be; false: there is none. `begun`: it may be one with something in it. Rejects
+   * with the file system's error.
+   */
+  async ready(units: number, begun = true): Promise<boolean> {
     if (this.fits(units)) return true;
     await this.close();
-    const opened = this.#index.locked(() => this.#index.segments.open(this.#queue, this.#reserve));
+    const opened = this.#index.locked(() => this.#index.segments.open(this.#queue, this.#reserve, begun));
     if (opened === undefined) return false;
     this.#open = await this.#begin(opened);
-    if (this.fits(units)) return true;
-    // It was one with something in it already.
-    return await this.ready(units);
+    // The next one that is begun may be the same.
+    return this.fits(units) || (begun && (await this.ready(units, false)));
   }
 
   get segment(): number {

@@ -4,7 +4,7 @@
 // a segment pins it; what is pinned does not become free. All with the index's lock held, but for `unpin`.
 import type { Segments } from '../../decide/cache/eviction.ts';
 import * as at from './disk-memory.ts';
-import type { Queue } from './form.ts';
+import { type Queue, UNIT } from './form.ts';
 
 const STATE = 0;
 const SEGMENT_GENERATION = 1;
@@ -12,12 +12,14 @@ const QUEUE = 2;
 const FIRST = 3;
 /** Where the next record would begin, in units; */
 const END = 4;
-/** its age among the closed ones. */
+/** its age among the closed ones; */
 const AGE = 5;
-export const FREE = 0;
-export const OPEN = 1;
-export const CLOSED = 2;
-export const LEAVING = 3;
+/** the thread that fills it while it is open. */
+const FILLER = 6;
+const FREE = 0;
+const OPEN = 1;
+const CLOSED = 2;
+const LEAVING = 3;
 
 export interface OpenedSegment {
   readonly segment: number;
@@ -53,8 +55,13 @@ export class SegmentTable {
     return this.#row(segment, SEGMENT_GENERATION);
   }
 
-  state(segment: number): number {
-    return this.#row(segment, STATE);
+  isClosed(segment: number): boolean {
+    return this.#state(segment) === CLOSED;
+  }
+
+  /** Of a closed one; see {@link OpenedSegment}. */
+  end(segment: number): number {
+    return this.#row(segment, END);
   }
 
   queue(segment: number): Queue {
@@ -80,25 +87,28 @@ export class SegmentTable {
     this.close(segment, end);
   }
 
-  /** For the thread alone: a closed one that is less than half full, else a free one. `reserve`: free ones to leave. */
-  open(queue: Queue, reserve: number): OpenedSegment | undefined {
-    const half = this.#handles.limits.segmentBytes / 32;
+  /**
+   * For the thread alone: with `begun` a closed one that is less than half full, if there is one; else a free one. `reserve`:
+   * free ones to leave.
+   */
+  open(queue: Queue, reserve: number, begun: boolean): OpenedSegment | undefined {
+    const half = this.#handles.limits.segmentBytes / UNIT / 2;
     let free = -1;
     let left = 0;
     for (let segment = 0; segment < this.count; segment += 1) {
-      const state = this.state(segment);
+      const state = this.#state(segment);
       if (state === FREE) {
         free = segment;
         left += 1;
-      } else if (state === CLOSED && this.queue(segment) === queue && this.#row(segment, END) < half) {
-        this.#setRow(segment, STATE, OPEN);
+      } else if (begun && state === CLOSED && this.queue(segment) === queue && this.#row(segment, END) < half) {
+        this.#begin(segment);
         return { segment, generation: this.generation(segment), end: this.#row(segment, END) };
       }
     }
     if (free === -1 || left <= reserve) return undefined;
     const generation = (this.#control[at.GENERATION] ?? 0) + 1;
     this.#control[at.GENERATION] = generation;
-    this.#setRow(free, STATE, OPEN);
+    this.#begin(free);
     this.#setRow(free, SEGMENT_GENERATION, generation);
     this.#setRow(free, QUEUE, queue === 'main' ? 1 : 0);
     return { segment: free, generation, end: 0 };
@@ -110,13 +120,29 @@ export class SegmentTable {
     this.#renew(segment);
   }
 
+  /**
+   * Those that a dead thread was filling. Its list of what is in them is lost, so nobody fills them on: they count as full, and
+   * the next start reads them record by record.
+   */
+  closeOf(thread: number): void {
+    const full = this.#handles.limits.segmentBytes / UNIT;
+    for (let segment = 0; segment < this.count; segment += 1) {
+      if (this.#state(segment) === OPEN && this.#row(segment, FILLER) === thread) this.close(segment, full);
+    }
+  }
+
   /** A segment that was leaving stays, as the youngest of the main queue. */
   goRound(segment: number): void {
     this.#setRow(segment, QUEUE, 1);
     this.#renew(segment);
   }
 
-  /** It leaves; {@link release} follows. */
+  /** A segment that was leaving stays where it was. */
+  stay(segment: number): void {
+    this.#setRow(segment, STATE, CLOSED);
+  }
+
+  /** It leaves; {@link free} or {@link stay} follows. */
   leave(segment: number): void {
     this.#setRow(segment, STATE, LEAVING);
   }
@@ -125,7 +151,7 @@ export class SegmentTable {
   oldest(queue: Queue): number | undefined {
     let oldest: number | undefined;
     for (let segment = 0; segment < this.count; segment += 1) {
-      if (this.state(segment) !== CLOSED || this.queue(segment) !== queue) continue;
+      if (this.#state(segment) !== CLOSED || this.queue(segment) !== queue) continue;
       if (oldest === undefined || this.#row(segment, AGE) < this.#row(oldest, AGE)) oldest = segment;
     }
     return oldest;
@@ -134,7 +160,7 @@ export class SegmentTable {
   closed(): Segments & { readonly free: number } {
     const number = { small: 0, main: 0, free: 0 };
     for (let segment = 0; segment < this.count; segment += 1) {
-      const state = this.state(segment);
+      const state = this.#state(segment);
       if (state === FREE) number.free += 1;
       else if (state === CLOSED) number[this.queue(segment)] += 1;
     }
@@ -156,11 +182,20 @@ export class SegmentTable {
     this.#setRow(segment, STATE, FREE);
   }
 
+  #begin(segment: number): void {
+    this.#setRow(segment, STATE, OPEN);
+    this.#setRow(segment, FILLER, this.#thread);
+  }
+
   #renew(segment: number): void {
     const age = (this.#control[at.ORDER] ?? 0) + 1;
     this.#control[at.ORDER] = age;
     this.#setRow(segment, AGE, age);
     this.#setRow(segment, STATE, CLOSED);
+  }
+
+  #state(segment: number): number {
+    return this.#row(segment, STATE);
   }
 
   #row(segment: number, lane: number): number {

@@ -96,7 +96,7 @@ export class TieredStore<Memory extends CacheStore = CacheStore> implements Cach
     this.memory.removeEntry(entry);
   }
 
-  /** Of the memory tier. On disk what was purged goes when its turn comes: that costs nothing, and the barrier hides it. */
+  /** Of the memory tier; see disk-sweeper.ts. */
   sweep(purged: (entry: Described) => boolean, budget: number): { readonly removed: number; readonly done: boolean } {
     return this.memory.sweep(purged, budget);
   }

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { HEAD_BYTES } from '../../../../edge-node/io/disk/form.ts';
 import { seededRandom } from '../../../../infra/runtime/random.ts';
+import type { MemoryFiles } from '../../../support/memory-files.ts';
 import { storable } from '../cache/store-support.ts';
 import { below, named } from '../cache/support.ts';
 import { assertBody, bodyOf, crash, type Disk, openDisk } from './disk-support.ts';
@@ -124,6 +125,42 @@ describe('crash', () => {
     await closed.settle();
     const again = await crash(closed);
     assert.deepEqual([await again.bodies('/a'), await again.bodies('/b'), await again.bodies('/c')], [[], ['new'], []]);
+  });
+
+  test('what was moved and removed afterwards does not come back from the place that it was moved from', async () => {
+    for (const close of [false, true]) {
+      const disk = await openDisk();
+      await put(disk, '/moved');
+      assert.equal(await found(disk, '/moved'), '1');
+      for (let i = 0; disk.tier.store.stats().moved === 0; i += 1) await put(disk, `/${'.'.repeat(500)}${i}`);
+      assert.equal(await found(disk, '/moved'), '1');
+      disk.tier.store.remove(named('/moved').key);
+      await disk.settle();
+      if (close) await disk.tier.close();
+      assert.equal(await found(await crash(disk), '/moved'), '0');
+    }
+  });
+
+  test('nor when it is removed while the others of its segment are still being moved', async () => {
+    const disk = await openDisk();
+    const { files } = disk;
+    await put(disk, '/moved');
+    assert.equal(await found(disk, '/moved'), '1');
+    const write = files.write.bind(files);
+    let crashed: MemoryFiles | undefined;
+    files.write = async (fd, sources, position) => {
+      // The head of the segment that it was moved from.
+      if (position === 0 && sources[0]?.every((byte) => byte === 0) === true) {
+        files.write = write;
+        disk.tier.store.remove(named('/moved').key);
+        await disk.tier.store.idle();
+        crashed = files.copy();
+      }
+      await write(fd, sources, position);
+    };
+    for (let i = 0; crashed === undefined; i += 1) await put(disk, `/${'.'.repeat(500)}${i}`);
+    assert.equal(disk.tier.store.stats().moved, 1);
+    assert.equal(await found(await openDisk({ files: crashed }), '/moved'), '0');
   });
 
   test('many times, while much is stored, moved and removed: only what was stored, and most of it', async () => {

@@ -80,7 +80,11 @@ describe('purges and the disk', () => {
             const verdicts: Record<string, string> = {};
             for (const path of [...all, '/later']) {
               const [entry] = await find(path);
-              assert.ok(entry, path);
+              // What it reached may have been swept.
+              if (entry === undefined) {
+                verdicts[path] = 'purged';
+                continue;
+              }
               const { host, purgeTarget, head } = entry;
               const purged = barrier.covers(head.barrier, host, purgeTarget, head.tags);
               const stale = barrier.stales(head.barrier, host, purgeTarget, head.tags);

@@ -6,7 +6,7 @@ import { DiskStore } from '../../../../edge-node/io/disk/disk-store.ts';
 import { silentLog } from '../../../../infra/runtime/log.ts';
 import { storable } from '../cache/store-support.ts';
 import { named } from '../cache/support.ts';
-import { assertBody, bodyOf, openDisk } from './disk-support.ts';
+import { assertBody, bodyOf, openDisk, SEGMENTS } from './disk-support.ts';
 
 describe('two threads', () => {
   test('see what the other stores, removes and refreshes', async () => {
@@ -65,6 +65,26 @@ describe('two threads', () => {
       return undefined;
     });
     assert.equal(own.isOff, true);
+  });
+
+  test('what one that dies was filling is thrown out in its turn, and found until then, also after a restart', async () => {
+    const disk = await openDisk({ threads: 2 });
+    const { handles, store } = disk.tier;
+    const segments = () => store.index.locked(() => store.index.segments.closed());
+    for (let death = 0; death < 3; death += 1) {
+      const dying = new DiskStore(handles, 1, { files: disk.files, log: silentLog, crowded: () => undefined });
+      dying.put(storable(`/${death}`, 'x'));
+      await dying.idle();
+      disk.tier.recover(1);
+    }
+    assert.deepEqual(segments(), { small: 3, main: 0, free: SEGMENTS - 3, total: SEGMENTS });
+    store.put(storable('/other', 'x'));
+    await disk.settle();
+    // It does not go on where the list of what is there already is lost.
+    assert.equal(segments().small, 3);
+    await disk.tier.close();
+    const again = await openDisk({ files: disk.files });
+    for (const target of ['/0', '/1', '/2', '/other']) assert.deepEqual(await again.bodies(target), ['x'], target);
   });
 });
 
