@@ -177,19 +177,23 @@ function purgedBy(barrier: Barrier, { barrierBase }: DiskIdentity): (front: Read
 export function diskMetrics(metrics: Metrics, stats: () => DiskStats): void {
   const gauge = (name: string, help: string, member: keyof DiskStats): void =>
     metrics.gauge(`meridian_disk_cache_${name}`, help, () => stats()[member]);
+  const total = (name: string, help: string, member: keyof DiskStats): void =>
+    metrics.total(`meridian_disk_cache_${name}_total`, help, () => stats()[member]);
   metrics.gauge(UP, UP_HELP, () => stats().on);
   gauge('objects', 'Responses stored on disk.', 'objects');
   gauge('bytes', 'Bytes on disk that they take.', 'bytes');
   gauge('queued_bytes', 'Bytes of the main thread that wait to be written.', 'queuedBytes');
-  gauge('hits', 'Look-ups that found something on disk.', 'hits');
-  gauge('misses', 'Look-ups that did not.', 'misses');
-  gauge('writes', 'Responses written to disk.', 'writes');
-  gauge('written_bytes', 'Bytes written to disk.', 'writtenBytes');
-  gauge('dropped', 'Responses not written because the disk did not keep up.', 'dropped');
-  gauge('too_large', 'Responses not written because of their size.', 'refusedTooLarge');
-  gauge('evictions', 'Responses thrown off the disk for space.', 'evictions');
-  gauge('moved', 'Responses that were kept in place of others because they were used.', 'moved');
-  gauge('damaged', 'Responses that were not read as they were written, and not served.', 'damaged');
-  gauge('swept', 'Responses removed from disk because they were purged.', 'swept');
-  gauge('walks', 'How often the whole disk was looked through for what was purged.', 'walks');
+  total('hits', 'Look-ups that found something on disk.', 'hits');
+  total('misses', 'Look-ups that did not.', 'misses');
+  total('writes', 'Responses written to disk.', 'writes');
+  total('written_bytes', 'Bytes written to disk.', 'writtenBytes');
+  total('dropped', 'Responses not written because the disk did not keep up.', 'dropped');
+  total('too_large', 'Responses not written because of their size.', 'refusedTooLarge');
+  total('evictions', 'Responses thrown off the disk for space.', 'evictions');
+  total('variant_evictions', 'Responses thrown off the disk because a URL has too many.', 'variantEvictions');
+  total('older', 'Responses not written because what is there was requested later.', 'refusedOlder');
+  total('moved', 'Responses that were kept in place of others because they were used.', 'moved');
+  total('damaged', 'Responses that were not read as they were written, and not served.', 'damaged');
+  total('swept', 'Responses removed from disk because they were purged.', 'swept');
+  total('walks', 'How often the whole disk was looked through for what was purged.', 'walks');
 }

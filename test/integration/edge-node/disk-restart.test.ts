@@ -83,5 +83,5 @@ test('what was cached before a restart is served after it, and the folder is its
   // Probes aside.
   const asked = origin.received.map(({ target }) => target).filter((target) => target !== '/health');
   assert.deepEqual(asked.toSorted(), ['/large', '/small']);
-  assert.deepEqual([await metric(second, 'up'), await metric(second, 'damaged')], [1, 0]);
+  assert.deepEqual([await metric(second, 'up'), await metric(second, 'damaged_total')], [1, 0]);
 });

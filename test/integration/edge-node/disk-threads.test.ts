@@ -52,6 +52,6 @@ test('what a thread stored on disk another finds there, also when the one is dea
   await node.purge({ $case: 'all', value: {} });
   assert.equal(await ask(second, '/0'), false);
   assert.equal(await ask(newcomer, '/1'), false);
-  await until('all to be swept', async () => (await node.metric('meridian_disk_cache_swept')) >= COUNT - 2);
+  await until('all to be swept', async () => (await node.metric('meridian_disk_cache_swept_total')) >= COUNT - 2);
   await until('nothing else to be on disk', async () => (await node.metric('meridian_disk_cache_objects')) === 2);
 });
