@@ -5,9 +5,10 @@
 // count, number, span, since, string: see record-parts.ts.
 // name:   its place in NAMES, or 0xff and a string.
 // value:  1, which no string begins with, and its place in VALUES, or what date it is (see DATE); or a string.
-// record: key, variant (a value), barrier, host and purge target (see `names`), status, source, directives (a string), times, windows, tags, Vary,
+// record: key, variant (a value), barrier, host and purge target (see `names`), tags, status, source, directives (a string), times, windows, Vary,
 // fields, consumed fields, slices.
 import { type FieldList, field } from '../fields.ts';
+import type { Purgeable } from '../purged.ts';
 import type { CacheControl } from './cache-control.ts';
 import { makeHead, type Storable, type StoredHead } from './entry.ts';
 import { formatHttpDate, parseHttpDate } from './http-date.ts';
@@ -46,13 +47,13 @@ const MAX_CONTROLS = 1000;
 export function encodeRecord(entry: Omit<Storable, 'body'>): string {
   const { key, head } = entry;
   let text = string(key) + (known(head.variant) ?? string(head.variant)) + number(head.barrier) + names(entry);
+  text += count(head.tags.length);
+  for (const tag of head.tags) text += string(tag);
   text += number(head.status) + number(LIFETIME_SOURCES.indexOf(head.lifetimeSource) * 2 + Number(head.neverStale));
   text += string(directives(head.control));
   text += number(head.requestedAt) + since(head.receivedAt, head.requestedAt) + span(head.lifetimeMs);
   text += since(head.dateMs, head.receivedAt) + number(head.initialAgeMs, STEADY) + span(head.lastModifiedMs);
   text += span(head.staleWhileRevalidateMs) + span(head.staleIfErrorMs);
-  text += count(head.tags.length);
-  for (const tag of head.tags) text += string(tag);
   return (
     text + nameList(head.vary) + fieldList(head.fields, head) + fieldList(head.consumed, head) + sliced(head.slices)
   );
@@ -166,6 +167,20 @@ export class RecordReader {
     const ownKey = this.#key(key);
     if (ownKey === undefined) return undefined;
     const variant = this.#value();
+    const { host, purgeTarget, head } = this.#purgeable(ownKey);
+    return { key: ownKey, host, purgeTarget, head: this.#head(variant, head.barrier, head.tags) };
+  }
+
+  /** What a purge is compared with; the rest is passed over, since a sweep asks for it of everything that is stored. */
+  purgeable(text: string): Purgeable {
+    this.#text = text;
+    this.#at = 0;
+    const key = this.#string();
+    this.#value();
+    return this.#purgeable(key);
+  }
+
+  #purgeable(key: string): Purgeable {
     const barrier = this.#number() ?? 0;
     const from = this.#count();
     let host: string;
@@ -176,13 +191,15 @@ export class RecordReader {
     } else {
       const end = from + this.#count();
       const target = this.#count();
-      host = ownKey.slice(from, end);
-      purgeTarget = target === end ? ownKey.slice(from) : host + ownKey.slice(target);
+      host = key.slice(from, end);
+      purgeTarget = target === end ? key.slice(from) : host + key.slice(target);
     }
-    return { key: ownKey, host, purgeTarget, head: this.#head(variant, barrier) };
+    const tags = new Array<string>(this.#count());
+    for (let i = 0; i < tags.length; i += 1) tags[i] = this.#string();
+    return { host, purgeTarget, head: { barrier, tags } };
   }
 
-  #head(variant: string, barrier: number): StoredHead {
+  #head(variant: string, barrier: number, tags: readonly string[]): StoredHead {
     const status = this.#number() ?? 0;
     const source = this.#number() ?? 0;
     const control = this.#control();
@@ -196,8 +213,6 @@ export class RecordReader {
     const staleIfErrorMs = this.#span() ?? 0;
     this.#dateMs = dateMs;
     this.#lastModifiedMs = lastModifiedMs;
-    const tags = new Array<string>(this.#count());
-    for (let i = 0; i < tags.length; i += 1) tags[i] = this.#string();
     const vary = this.#names();
     const fields = this.#fields();
     const consumed = this.#fields();

@@ -320,8 +320,8 @@ export class SharedStore implements CacheStore {
         continue;
       }
       cost += 1;
-      const content = this.#reader.read(this.#log.record(slot));
-      if (content === undefined || !purged({ ...content, size: slots.size(slot) })) continue;
+      const { host, purgeTarget, head } = this.#reader.purgeable(this.#log.record(slot));
+      if (!purged({ host, purgeTarget, head, size: slots.size(slot) })) continue;
       this.#log.remove(slot);
       removed += 1;
     }

@@ -21,7 +21,7 @@ const PURGE: Purge = {
   soft: false,
 };
 /** The sweeper's, and what one batch may go beyond it. */
-const STEP = 2_000;
+const STEP = 800;
 const BATCH = 32;
 const PAUSE_MS = 5;
 
