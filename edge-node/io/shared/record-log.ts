@@ -32,7 +32,7 @@ export class RecordLog {
   readonly #slots: SlotTable;
   readonly #ring: Ring;
   readonly #counts: Float64Array;
-  readonly #hash: Pick<StringHash, 'of' | 'high' | 'low'>;
+  readonly #hash: Pick<StringHash, 'of' | 'low'>;
   readonly #reader: RecordReader;
 
   /** `counts`: the control memory of a store of `threads`. */
@@ -42,7 +42,7 @@ export class RecordLog {
     slots: SlotTable,
     ring: Ring,
     counts: Float64Array,
-    hash: Pick<StringHash, 'of' | 'high' | 'low'>,
+    hash: Pick<StringHash, 'of' | 'low'>,
     reader: RecordReader,
   ) {
     this.#limits = limits;
@@ -59,7 +59,7 @@ export class RecordLog {
     const slots = this.#slots;
     const { body, head } = entry;
     const siblings = this.#siblings(entry.key);
-    const { high, low } = this.#hash;
+    const { low } = this.#hash;
     const former = siblings.find(({ variant }) => variant === head.variant);
     if (former !== undefined && former.barrier > head.barrier) {
       this.#add(at.REFUSED_OLDER, 1);
@@ -72,7 +72,7 @@ export class RecordLog {
     const isThere = () => replaced !== 0 && slots.generation(replaced) === generation;
     this.#makeRoom(record.length + body.length, () => (isThere() ? 0 : 1));
 
-    const slot = slots.allocate(high, low, owner);
+    const slot = slots.allocate(low, owner);
     this.#write(slot, body, record);
     const bucket = slots.bucketOf(slot);
     const replaces = isThere();
@@ -170,10 +170,10 @@ export class RecordLog {
   #siblings(key: string): Sibling[] {
     const slots = this.#slots;
     this.#hash.of(key);
-    const { high, low } = this.#hash;
+    const { low } = this.#hash;
     const siblings: Sibling[] = [];
     for (let slot = slots.first(slots.bucket(low)); slot !== 0; slot = slots.next(slot)) {
-      if (!slots.matches(slot, high, low)) continue;
+      if (!slots.matches(slot, low)) continue;
       const name = this.#reader.name(this.record(slot));
       if (name.key === key) siblings.push({ slot, ...name });
     }

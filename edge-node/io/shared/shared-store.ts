@@ -254,14 +254,14 @@ export class SharedStore implements CacheStore {
     const { high, low } = this.#hash;
     const keep = this.#local.isRecent(high, low);
     for (let tries = 0; tries < TRIES; tries += 1) {
-      const found = this.#read(key, high, low, keep);
+      const found = this.#read(key, low, keep);
       if (found !== undefined) return found;
     }
-    return this.#attempt(() => this.#read(key, high, low, keep)) ?? NOTHING;
+    return this.#attempt(() => this.#read(key, low, keep)) ?? NOTHING;
   }
 
   /** Undefined: something changed meanwhile. */
-  #read(key: string, high: number, low: number, keep: boolean): readonly CacheEntry[] | undefined {
+  #read(key: string, low: number, keep: boolean): readonly CacheEntry[] | undefined {
     const slots = this.#slots;
     const bucket = slots.bucket(low);
     const sequence = slots.sequence(bucket);
@@ -272,7 +272,7 @@ export class SharedStore implements CacheStore {
     for (let slot = slots.first(bucket); slot !== 0; slot = slots.next(slot)) {
       links += 1;
       if (links % LINKS === 0 && !slots.unchanged(bucket, sequence)) return undefined;
-      if (!slots.matches(slot, high, low)) continue;
+      if (!slots.matches(slot, low)) continue;
       copies ??= [];
       copies.push(this.#copy(slot, keep));
     }

@@ -14,21 +14,21 @@ const SEQUENCE = 0;
 const CHANGES = 1;
 const FIRST = 2;
 
-const SLOT_INTS = 12;
+const SLOT_INTS = 10;
 const NEXT = 0;
-const HIGH = 1;
-const LOW = 2;
-const GENERATION = 3;
-const USED = 4;
-const NEWER = 5;
-const OLDER = 6;
+/** Half of the key's hash: who takes another key's record for the right one sees by the key in it that it is not. */
+const HASH = 1;
+const GENERATION = 2;
+/** Whose it is, a number that means nothing here, doubled, and 1 if it was used. */
+const OWNER = 3;
+const USED = 1;
+const NEWER = 4;
+const OLDER = 5;
 /** Bytes of the record, 0 in a slot that is free, and of the body. */
-const RECORD = 7;
-const BODY = 8;
-/** Whose it is: a number that means nothing here. */
-const OWNER = 9;
+const RECORD = 6;
+const BODY = 7;
 /** Where in the ring, as a double in the place of two numbers. */
-const POSITION = 10;
+const POSITION = 8;
 
 /** Numbers of the queue and of the free slots, in the control memory from where the table is told. */
 const OLDEST = 0;
@@ -91,8 +91,8 @@ export class SlotTable {
     return this.#get(slot, NEXT);
   }
 
-  matches(slot: number, high: number, low: number): boolean {
-    return this.#get(slot, HIGH) === high && this.#get(slot, LOW) === low;
+  matches(slot: number, low: number): boolean {
+    return this.#get(slot, HASH) === low;
   }
 
   isLive(slot: number): boolean {
@@ -120,17 +120,19 @@ export class SlotTable {
   }
 
   owner(slot: number): number {
-    return this.#get(slot, OWNER);
+    return this.#get(slot, OWNER) >>> 1;
   }
 
   isUsed(slot: number): boolean {
-    return this.#get(slot, USED) !== 0;
+    return (this.#get(slot, OWNER) & USED) !== 0;
   }
 
   /** Any thread may call it. Written only where it changes something: a slot that everybody uses stays in every core's cache. */
   use(slot: number, generation: number): void {
     const at = this.#base + slot * SLOT_INTS;
-    if (this.#ints[at + USED] === 0 && this.#ints[at + GENERATION] === generation) this.#ints[at + USED] = 1;
+    if (((this.#ints[at + OWNER] ?? 0) & USED) !== 0 || this.#ints[at + GENERATION] !== generation) return;
+    // The slot may by now be another's, whose owner must stay.
+    Atomics.or(this.#ints, at + OWNER, USED);
   }
 
   /** The oldest and the newest of the queue. */
@@ -154,7 +156,7 @@ export class SlotTable {
   // Changing: with the store's lock held.
 
   bucketOf(slot: number): number {
-    return this.bucket(this.#get(slot, LOW));
+    return this.bucket(this.#get(slot, HASH));
   }
 
   /** Turns readers of the bucket away until {@link close}. */
@@ -172,7 +174,7 @@ export class SlotTable {
   }
 
   /** A slot that is neither live nor free any more. There must be one. */
-  allocate(high: number, low: number, owner: number): number {
+  allocate(low: number, owner: number): number {
     let slot = this.#control[this.#controlAt + FREE] ?? 0;
     if (slot === 0) {
       slot = this.top + 1;
@@ -180,10 +182,8 @@ export class SlotTable {
     } else {
       this.#control[this.#controlAt + FREE] = this.next(slot);
     }
-    this.#set(slot, HIGH, high);
-    this.#set(slot, LOW, low);
-    this.#set(slot, OWNER, owner);
-    this.#set(slot, USED, 0);
+    this.#set(slot, HASH, low);
+    this.#set(slot, OWNER, owner << 1);
     return slot;
   }
 
@@ -202,7 +202,9 @@ export class SlotTable {
   }
 
   setUsed(slot: number, used: boolean): void {
-    this.#set(slot, USED, used ? 1 : 0);
+    const at = this.#base + slot * SLOT_INTS + OWNER;
+    if (used) Atomics.or(this.#ints, at, USED);
+    else Atomics.and(this.#ints, at, ~USED);
   }
 
   /** Its bucket must be open. */

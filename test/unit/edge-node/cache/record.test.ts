@@ -33,8 +33,10 @@ function same(reader: RecordReader, entry: Content): void {
   const copy = Buffer.from(record, 'latin1').toString('latin1');
   assert.deepEqual(reader.read(copy, entry.key), entry);
   assert.deepEqual(reader.read(copy), entry);
-  const { key, head } = entry;
-  assert.deepEqual(reader.name(copy), { key, variant: head.variant, barrier: head.barrier });
+  const { key, host, purgeTarget, head } = entry;
+  const { barrier, tags } = head;
+  assert.deepEqual(reader.purgeable(copy), { host, purgeTarget, head: { barrier, tags } });
+  assert.deepEqual(reader.name(copy), { key, variant: head.variant, barrier });
 }
 
 test('a plain head', () => same(new RecordReader(), content()));
