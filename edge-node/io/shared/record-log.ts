@@ -79,7 +79,7 @@ export class RecordLog {
     slots.open(bucket);
     if (replaces) this.#take(replaced);
     this.#give(slot);
-    slots.close(bucket, true);
+    slots.close(bucket, slot);
     if (replaces) slots.free(replaced);
     if (replaces && crowded) {
       this.#add(at.VARIANT_EVICTIONS, 1);
@@ -110,14 +110,14 @@ export class RecordLog {
       this.#addBytes(slot, record.length - slots.recordBytes(slot));
       slots.place(slot, position, record.length, bodyBytes);
       this.#ring.writeText(this.#ring.after(position, bodyBytes), record);
-      slots.close(bucket, true);
+      slots.close(bucket, slot);
     } else {
       // It needs more room than it has: it goes to the new end, and for as long as that takes it is nowhere.
       const body = Buffer.allocUnsafeSlow(bodyBytes);
       this.#ring.read(slots.position(slot), body);
       slots.open(bucket);
       this.#take(slot);
-      slots.close(bucket, true);
+      slots.close(bucket, slot);
       if (bodyBytes + record.length > this.#ring.capacity) {
         slots.free(slot);
         this.#countEviction(slot);
@@ -127,7 +127,7 @@ export class RecordLog {
       this.#write(slot, body, record);
       slots.open(bucket);
       this.#give(slot);
-      slots.close(bucket, true);
+      slots.close(bucket, slot);
     }
     slots.setUsed(slot, true);
   }
@@ -140,7 +140,7 @@ export class RecordLog {
     const bucket = this.#slots.bucketOf(slot);
     this.#slots.open(bucket);
     this.#take(slot);
-    this.#slots.close(bucket, true);
+    this.#slots.close(bucket, slot);
     this.#slots.free(slot);
   }
 
@@ -235,7 +235,7 @@ export class RecordLog {
     this.#ring.move(from, to, slots.size(slot));
     slots.place(slot, to, slots.recordBytes(slot), slots.bodyBytes(slot));
     slots.enqueue(slot);
-    slots.close(bucket, false);
+    slots.close(bucket, 0);
   }
 
   /** Behind the newest, where there must be room. */

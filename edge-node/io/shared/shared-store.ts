@@ -2,7 +2,7 @@
 //
 // Changes (record-log.ts) take the lock, for microseconds. Looking up does not: bytes are copied out, and used if the sequence
 // number of their bucket says that nothing was changed meanwhile (slot-table.ts). What a thread reads often it keeps
-// (local-tier.ts) and uses for as long as the bucket's number of changes is the same: such a hit is a look-up in a map and one
+// (local-tier.ts) and uses for as long as a number of changes in the bucket is the same: such a hit is a look-up in a map and one
 // load, and whatever any thread removes, replaces or refreshes is gone for all threads at once. See docs/adr/0007.
 import type {
   CacheEntry,
@@ -134,7 +134,7 @@ export class SharedStore implements CacheStore {
 
   find(key: string): readonly CacheEntry[] {
     const known = this.#local.get(key);
-    if (known !== undefined && this.#slots.changes(known.bucket) === known.changes) return known.entries;
+    if (known !== undefined && this.#slots.changes(known.counter) === known.changes) return known.entries;
     return this.#find(key);
   }
 
@@ -266,7 +266,8 @@ export class SharedStore implements CacheStore {
     const bucket = slots.bucket(low);
     const sequence = slots.sequence(bucket);
     if ((sequence & 1) === 1) return undefined;
-    const changes = slots.changes(bucket);
+    const counter = slots.counter(low);
+    const changes = slots.changes(counter);
     let copies: Copied[] | undefined;
     let links = 0;
     for (let slot = slots.first(bucket); slot !== 0; slot = slots.next(slot)) {
@@ -279,7 +280,7 @@ export class SharedStore implements CacheStore {
     if (!slots.unchanged(bucket, sequence)) return undefined;
     if (copies === undefined) return NOTHING;
     const entries = this.#unpack(key, copies);
-    if (keep) this.#local.remember(key, entries, bucket, changes);
+    if (keep) this.#local.remember(key, entries, counter, changes);
     return entries;
   }
 

@@ -1,8 +1,9 @@
 // The index of the shared store: a slot for each stored response, in a chain for each hash and in one queue by age. All of it
 // is numbers in shared memory. One thread at a time changes it, under the store's lock; any thread reads it, without.
 //
-// Bucket: SEQUENCE (odd while something of the bucket is being changed or moved: a sequence lock), CHANGES (how often what is
-// stored there has changed: whoever remembers what he read asks only whether this number is still the same), FIRST of chain.
+// Bucket: SEQUENCE (odd while something of the bucket is being changed or moved: a sequence lock), FIRST of chain, and two CHANGES
+// (how often what is stored there has changed: whoever remembers what he read asks only whether this number is still the same),
+// between which a bit of the hash chooses, so that half as many neighbours disturb whoever remembers.
 // Slot: free, or live and in the chain of its bucket; its generation changes when it is freed, so that (slot, generation)
 // names one response for ever. Slots are counted from 1, 0 is none; memory that was never written is an empty table.
 //
@@ -11,8 +12,8 @@
 
 const BUCKET_SHIFT = 2;
 const SEQUENCE = 0;
-const CHANGES = 1;
-const FIRST = 2;
+const FIRST = 1;
+const CHANGES = 2;
 
 const SLOT_INTS = 10;
 const NEXT = 0;
@@ -67,8 +68,13 @@ export class SlotTable {
     return (low & this.#mask) << BUCKET_SHIFT;
   }
 
-  changes(bucket: number): number {
-    return Atomics.load(this.#ints, bucket + CHANGES);
+  /** Where the number of changes of all that has this hash is. */
+  counter(low: number): number {
+    return this.bucket(low) + CHANGES + (low >>> 31);
+  }
+
+  changes(counter: number): number {
+    return Atomics.load(this.#ints, counter);
   }
 
   // Reading.
@@ -167,9 +173,9 @@ export class SlotTable {
     Atomics.load(this.#ints, bucket + SEQUENCE);
   }
 
-  /** `changed`: what is stored there is not the same as before, rather than only at another place. */
-  close(bucket: number, changed: boolean): void {
-    if (changed) Atomics.add(this.#ints, bucket + CHANGES, 1);
+  /** `changed`: a slot of the key for which not the same is stored as before; 0: something was moved at most. */
+  close(bucket: number, changed: number): void {
+    if (changed !== 0) Atomics.add(this.#ints, this.counter(this.#get(changed, HASH)), 1);
     Atomics.add(this.#ints, bucket + SEQUENCE, 1);
   }
 
@@ -250,7 +256,7 @@ export class SlotTable {
       const odd = Atomics.load(this.#ints, bucket + SEQUENCE) | 1;
       Atomics.store(this.#ints, bucket + SEQUENCE, odd);
       this.#ints[bucket + FIRST] = 0;
-      Atomics.add(this.#ints, bucket + CHANGES, 1);
+      for (const changes of [CHANGES, CHANGES + 1]) Atomics.add(this.#ints, bucket + changes, 1);
       Atomics.store(this.#ints, bucket + SEQUENCE, odd + 1);
     }
     for (let slot = 1; slot <= this.top; slot += 1) {
