@@ -8,14 +8,18 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { startOrigin } from '../support/edge.ts';
 import { demo, Node } from '../support/threads.ts';
+import { compute } from './compute.ts';
 import type { ClientSetup } from './purge-client.ts';
 import { quantiles } from './quantiles.ts';
 
 const OBJECTS = Number(process.argv[2] ?? 100_000);
 const HOT = 500;
 const CONNECTIONS = 8;
-const PHASES = ['filling', 'warming up', 'before', 'while it is swept', 'after'] as const;
+const PHASES = ['filling', 'warming up', 'before', 'while it is swept', 'after', 'while the thread computes'] as const;
 const PHASE_MS = 2_000;
+const POLL_MS = 60;
+/** From one of the sweeper's steps to the next, which take about one of them. */
+const STEP_MS = 6;
 const UNITS = 200_000;
 const UNIT_NS = 1000;
 const BODY = Buffer.alloc(1024, 'x');
@@ -57,10 +61,19 @@ test(`a purge of ${OBJECTS} objects under one tag, as clients see it`, async (t)
   const from = performance.now();
   await node.purge({ $case: 'tag', value: { tag: 'all', hosts: [] } });
   const raisedMs = performance.now() - from;
-  while ((await objects()) > HOT) await wait(50);
+  while ((await objects()) > HOT) await wait(POLL_MS);
   const sweptMs = performance.now() - from;
   Atomics.store(flags, 0, 4);
   await wait(PHASE_MS);
+  // What is not the purge's doing: as much work in as many steps, and as many questions.
+  Atomics.store(flags, 0, 5);
+  for (const end = performance.now() + sweptMs; performance.now() < end; ) {
+    await objects();
+    for (let i = 0; i < POLL_MS / STEP_MS; i += 1) {
+      compute(1);
+      await wait(STEP_MS - 1);
+    }
+  }
   Atomics.store(flags, 0, -1);
   await ended;
 

@@ -12,6 +12,7 @@ import { allocateSharedBarrier, SharedBarrier } from '../../edge-node/io/shared/
 import { SharedStore } from '../../edge-node/io/shared/shared-store.ts';
 import { Sweeper } from '../../edge-node/io/sweeper.ts';
 import { systemClock } from '../../infra/runtime/clock.ts';
+import { compute } from './compute.ts';
 import type { ReaderSetup } from './purge-reader.ts';
 import { quantiles } from './quantiles.ts';
 
@@ -23,7 +24,6 @@ const UNITS = 1_000_000;
 const UNIT_NS = 10;
 /** Entries that the sweeper looks at in one step. */
 const STEP = 800;
-const PRIVATE = new Int32Array(2 ** 24);
 const BODY = Buffer.alloc(1024, 'x');
 const KEY = { k0: 1, k1: 2 };
 
@@ -125,14 +125,3 @@ const rows = PHASES.flatMap((name, phase) => [
 ]);
 console.table(rows.filter(({ hits }) => hits !== 0));
 if (raisedMs > 5 || sweptMs > 10_000 || Atomics.load(flags, 1) > 0) process.exitCode = 1;
-
-function compute(ms: number): void {
-  const end = performance.now() + ms;
-  for (let at = 0; performance.now() < end; ) {
-    for (let i = 0; i < 100; i += 1) {
-      at = (Math.imul(at, 0x9e3779b1) + 12_345) >>> 0;
-      const place = at % PRIVATE.length;
-      PRIVATE[place] = (PRIVATE[place] ?? 0) + 1;
-    }
-  }
-}
