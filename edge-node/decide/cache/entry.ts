@@ -1,6 +1,7 @@
 // What the cache keeps of a response, and the port behind which it is kept. Everything that a hit needs to know about a
 // stored response is worked out here, once, when it is stored: a hit adds the time since and compares numbers.
 import { type FieldList, field } from '../fields.ts';
+import type { Purgeable } from '../purged.ts';
 import type { BodySource } from './body-source.ts';
 import type { CacheControl } from './cache-control.ts';
 import { correctedInitialAgeMs, neverStale, staleWindow } from './freshness.ts';
@@ -140,8 +141,10 @@ export interface CacheEntry extends Storable {
   readonly source?: BodySource;
 }
 
-/** All of an entry but its body. */
-export type Described = Omit<CacheEntry, 'body' | 'prepared' | 'askedAt'>;
+/** What a sweep is told of an entry. */
+export interface Described extends Purgeable {
+  readonly size: number;
+}
 
 /** Gathers a body on its way through. After `false`, `commit` or `abort` it does nothing more. */
 export interface StoreWriter {

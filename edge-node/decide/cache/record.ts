@@ -2,80 +2,31 @@
 // One string, because the engine copies one out of memory in one call, and what is cut out of it afterwards shares its
 // characters. What `makeHead` worked out is kept, not worked out again, save what stands in the fields.
 //
-// count:  base 128, least first; the high bit says that more follows.
-// number: count of n + 2; 0 is undefined; 1 is followed by n in decimal, as a string (fractions, negative numbers).
-// string: count of its length doubled, plus 1 if it holds characters above 0xff, each of which then takes two; the characters.
+// count, number, span, since, string: see record-parts.ts.
 // name:   its place in NAMES, or 0xff and a string.
-// value:  1, which no string begins with, and its place in VALUES; or a string.
-// record: key, variant, barrier, host and purge target (see `names`), status, source, directives, times, windows, tags, Vary,
+// value:  1, which no string begins with, and its place in VALUES, or what date it is (see DATE); or a string.
+// record: key, variant (a value), barrier, host and purge target (see `names`), tags, status, source, directives (a string), times, windows, Vary,
 // fields, consumed fields, slices.
 import { type FieldList, field } from '../fields.ts';
+import type { Purgeable } from '../purged.ts';
 import type { CacheControl } from './cache-control.ts';
 import { makeHead, type Storable, type StoredHead } from './entry.ts';
+import { formatHttpDate, parseHttpDate } from './http-date.ts';
 import { LIFETIME_SOURCES } from './lifetime.ts';
+import { count, number, STEADY, since, span, string } from './record-parts.ts';
+import { MAX_VALUES, NAME_CODES, NAMES, VALUE_CODES, VALUES } from './record-tables.ts';
 import type { Sliced } from './slices.ts';
 
 /** Raised when records change in a way that {@link recordForm} does not show. */
-const FORM = 3;
+const FORM = 4;
 
-/** Field names that take one character. Their order is part of the form. */
-const NAMES: readonly string[] = (
-  'date content-type content-length cache-control etag last-modified expires vary server content-encoding ' +
-  'content-language content-location content-disposition content-security-policy content-security-policy-report-only ' +
-  'accept-ranges access-control-allow-origin access-control-allow-methods access-control-allow-headers ' +
-  'access-control-allow-credentials access-control-expose-headers access-control-max-age alt-svc cdn-cache-control ' +
-  'cross-origin-embedder-policy cross-origin-opener-policy cross-origin-resource-policy link location nel origin-agent-cluster ' +
-  'p3p permissions-policy pragma referrer-policy report-to reporting-endpoints retry-after server-timing set-cookie sourcemap ' +
-  'strict-transport-security surrogate-control surrogate-key cache-tag timing-allow-origin upgrade via warning ' +
-  'www-authenticate x-cache x-content-type-options x-dns-prefetch-control x-frame-options x-powered-by x-request-id ' +
-  'x-robots-tag x-ua-compatible x-xss-protection accept accept-encoding accept-language origin user-agent cookie ' +
-  'authorization digest content-digest repr-digest priority'
-).split(' ');
-const CODES: ReadonlyMap<string, string> = new Map(NAMES.map((name, code) => [name, String.fromCharCode(code)]));
 const LITERAL = 0xff;
 
-/** Values that take two characters. As of NAMES. */
-const VALUES: readonly string[] = [
-  ...['text/html; charset=utf-8', 'text/html;charset=utf-8', 'text/html; charset=UTF-8', 'text/html', 'text/css'],
-  ...['text/css; charset=utf-8', 'text/javascript', 'text/javascript; charset=utf-8', 'application/javascript'],
-  ...['application/javascript; charset=utf-8', 'application/json', 'application/json; charset=utf-8'],
-  ...['text/plain', 'text/plain; charset=utf-8', 'text/xml; charset=utf-8', 'application/xml', 'application/pdf'],
-  ...['image/jpeg', 'image/png', 'image/gif', 'image/webp', 'image/avif', 'image/svg+xml', 'image/x-icon'],
-  ...['font/woff2', 'font/woff', 'font/ttf', 'video/mp4', 'video/mp2t', 'video/webm', 'audio/mpeg', 'application/wasm'],
-  ...['application/vnd.apple.mpegurl', 'application/dash+xml', 'application/octet-stream', 'application/zip'],
-  ...['accept-encoding', 'Accept-Encoding', 'Origin', 'Accept-Encoding, Origin', 'Accept', 'Accept-Language'],
-  ...[
-    'gzip',
-    'br',
-    'zstd',
-    'deflate',
-    'bytes',
-    'none',
-    'nosniff',
-    'SAMEORIGIN',
-    'DENY',
-    'nginx',
-    'Apache',
-    'en',
-    '*',
-    'true',
-  ],
-  ...['public, max-age=31536000, immutable', 'max-age=31536000, immutable', 'public, max-age=31536000'],
-  ...['max-age=31536000', 'public, max-age=86400', 'max-age=86400', 'public, max-age=3600', 'max-age=3600'],
-  ...['public, max-age=600', 'max-age=600', 'public, max-age=300', 'max-age=300', 'public, max-age=60', 'max-age=60'],
-  ...[
-    'public',
-    'no-cache',
-    'public, max-age=0, must-revalidate',
-    'max-age=0, must-revalidate',
-    'public, max-age=604800',
-  ],
-  ...['max-age=604800', 'strict-origin-when-cross-origin', 'no-referrer-when-downgrade', 'same-origin', 'cross-origin'],
-  ...['max-age=31536000; includeSubDomains', 'max-age=63072000; includeSubDomains; preload', '1; mode=block', '0'],
-];
-const SHORT: ReadonlyMap<string, string> = new Map(
-  VALUES.map((value, code) => [value, `\x01${String.fromCharCode(code)}`]),
-);
+/** Values that are dates as `formatHttpDate` writes them: `dateMs`; `lastModifiedMs`; what is since `dateMs`, which follows. */
+const DATE = MAX_VALUES;
+const LAST_MODIFIED = MAX_VALUES + 1;
+const OTHER_DATE = MAX_VALUES + 2;
+const DATE_LENGTH = 'Thu, 01 Jan 1970 00:00:00 GMT'.length;
 
 const FLAGS = [
   'noStore',
@@ -95,15 +46,17 @@ const MAX_CONTROLS = 1000;
 /** The record of an entry; never empty. */
 export function encodeRecord(entry: Omit<Storable, 'body'>): string {
   const { key, head } = entry;
-  let text = string(key) + string(head.variant) + number(head.barrier) + names(entry);
-  text += number(head.status) + number(LIFETIME_SOURCES.indexOf(head.lifetimeSource) * 2 + Number(head.neverStale));
-  text += directives(head.control);
-  text += number(head.requestedAt) + number(head.receivedAt) + number(head.lifetimeMs);
-  text += number(head.dateMs) + number(head.initialAgeMs) + number(head.lastModifiedMs);
-  text += number(head.staleWhileRevalidateMs) + number(head.staleIfErrorMs);
+  let text = string(key) + (known(head.variant) ?? string(head.variant)) + number(head.barrier) + names(entry);
   text += count(head.tags.length);
   for (const tag of head.tags) text += string(tag);
-  return text + nameList(head.vary) + fieldList(head.fields) + fieldList(head.consumed) + sliced(head.slices);
+  text += number(head.status) + number(LIFETIME_SOURCES.indexOf(head.lifetimeSource) * 2 + Number(head.neverStale));
+  text += string(directives(head.control));
+  text += number(head.requestedAt) + since(head.receivedAt, head.requestedAt) + span(head.lifetimeMs);
+  text += since(head.dateMs, head.receivedAt) + number(head.initialAgeMs, STEADY) + span(head.lastModifiedMs);
+  text += span(head.staleWhileRevalidateMs) + span(head.staleIfErrorMs);
+  return (
+    text + nameList(head.vary) + fieldList(head.fields, head) + fieldList(head.consumed, head) + sliced(head.slices)
+  );
 }
 
 function sliced(slices: Sliced | undefined): string {
@@ -117,50 +70,41 @@ function nameList(names: readonly string[]): string {
   return text;
 }
 
-function fieldList(fields: FieldList): string {
+function fieldList(fields: FieldList, head: StoredHead): string {
   let text = count(fields.length >> 1);
-  for (let i = 0; i < fields.length; i += 2) text += fieldName(fields[i] ?? '') + fieldValue(fields[i + 1] ?? '');
-  return text;
-}
-
-function count(value: number): string {
-  let text = '';
-  let rest = value;
-  for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) text += String.fromCharCode(0x80 + (rest % 0x80));
-  return text + String.fromCharCode(rest);
-}
-
-function number(value: number | undefined): string {
-  if (value === undefined) return '\0';
-  return value >= 0 && Number.isSafeInteger(value + 2) ? count(value + 2) : `\x01${string(String(value))}`;
-}
-
-function string(value: string): string {
-  let wide = 0;
-  for (let i = 0; i < value.length; i += 1) wide |= value.charCodeAt(i);
-  if (wide < 0x100) return count(value.length * 2) + value;
-  let text = count(value.length * 2 + 1);
-  for (let i = 0; i < value.length; i += 1) {
-    const code = value.charCodeAt(i);
-    text += String.fromCharCode(code >> 8, code & 0xff);
-  }
+  for (let i = 0; i < fields.length; i += 2) text += fieldName(fields[i] ?? '') + fieldValue(fields[i + 1] ?? '', head);
   return text;
 }
 
 function fieldName(name: string): string {
-  return CODES.get(name) ?? String.fromCharCode(LITERAL) + string(name);
+  return NAME_CODES.get(name) ?? String.fromCharCode(LITERAL) + string(name);
 }
 
-function fieldValue(value: string): string {
-  return SHORT.get(value) ?? string(value);
+function fieldValue(value: string, head: StoredHead): string {
+  return known(value) ?? date(value, head) ?? string(value);
+}
+
+function known(value: string): string | undefined {
+  const code = VALUE_CODES.get(value);
+  return code && `\x01${code}`;
+}
+
+/** Undefined unless `formatHttpDate` gives `value`, to the letter. */
+function date(value: string, { dateMs, lastModifiedMs }: StoredHead): string | undefined {
+  if (value.length !== DATE_LENGTH) return undefined;
+  const ms = parseHttpDate(value, 0);
+  if (ms === undefined || formatHttpDate(ms) !== value) return undefined;
+  if (ms === dateMs) return `\x01${String.fromCharCode(DATE)}`;
+  if (ms === lastModifiedMs) return `\x01${String.fromCharCode(LAST_MODIFIED)}`;
+  return `\x01${String.fromCharCode(OTHER_DATE)}${since(ms, dateMs)}`;
 }
 
 function directives(control: CacheControl): string {
   let flags = 0;
   for (let i = 0; i < FLAGS.length; i += 1) if (control[FLAGS[i] ?? 'noStore']) flags |= 1 << i;
   const { maxAgeMs, sMaxAgeMs, minFreshMs, maxStaleMs } = control;
-  const text = count(flags) + number(maxAgeMs) + number(sMaxAgeMs) + number(minFreshMs) + number(maxStaleMs);
-  const windows = number(control.staleWhileRevalidateMs) + number(control.staleIfErrorMs);
+  const text = count(flags) + span(maxAgeMs) + span(sMaxAgeMs) + span(minFreshMs) + span(maxStaleMs);
+  const windows = span(control.staleWhileRevalidateMs) + span(control.staleIfErrorMs);
   return text + windows + nameList(control.noCacheFields) + nameList(control.privateFields);
 }
 
@@ -205,12 +149,15 @@ export class RecordReader {
   readonly #controls = new Map<string, CacheControl>();
   #text = '';
   #at = 0;
+  /** Of the record that is being read. */
+  #dateMs = 0;
+  #lastModifiedMs: number | undefined;
 
   /** What a record is stored under. */
   name(text: string): RecordName {
     this.#text = text;
     this.#at = 0;
-    return { key: this.#string(), variant: this.#string(), barrier: this.#number() ?? 0 };
+    return { key: this.#string(), variant: this.#value(), barrier: this.#number() ?? 0 };
   }
 
   /** The entry of `record`; undefined when `key` is given and is not its key. `record` must be whole. */
@@ -219,7 +166,21 @@ export class RecordReader {
     this.#at = 0;
     const ownKey = this.#key(key);
     if (ownKey === undefined) return undefined;
-    const variant = this.#string();
+    const variant = this.#value();
+    const { host, purgeTarget, head } = this.#purgeable(ownKey);
+    return { key: ownKey, host, purgeTarget, head: this.#head(variant, head.barrier, head.tags) };
+  }
+
+  /** What a purge is compared with; the rest is passed over, since a sweep asks for it of everything that is stored. */
+  purgeable(text: string): Purgeable {
+    this.#text = text;
+    this.#at = 0;
+    const key = this.#string();
+    this.#value();
+    return this.#purgeable(key);
+  }
+
+  #purgeable(key: string): Purgeable {
     const barrier = this.#number() ?? 0;
     const from = this.#count();
     let host: string;
@@ -230,26 +191,28 @@ export class RecordReader {
     } else {
       const end = from + this.#count();
       const target = this.#count();
-      host = ownKey.slice(from, end);
-      purgeTarget = target === end ? ownKey.slice(from) : host + ownKey.slice(target);
+      host = key.slice(from, end);
+      purgeTarget = target === end ? key.slice(from) : host + key.slice(target);
     }
-    return { key: ownKey, host, purgeTarget, head: this.#head(variant, barrier) };
+    const tags = new Array<string>(this.#count());
+    for (let i = 0; i < tags.length; i += 1) tags[i] = this.#string();
+    return { host, purgeTarget, head: { barrier, tags } };
   }
 
-  #head(variant: string, barrier: number): StoredHead {
+  #head(variant: string, barrier: number, tags: readonly string[]): StoredHead {
     const status = this.#number() ?? 0;
     const source = this.#number() ?? 0;
     const control = this.#control();
     const requestedAt = this.#number() ?? 0;
-    const receivedAt = this.#number() ?? 0;
-    const lifetimeMs = this.#number() ?? 0;
-    const dateMs = this.#number() ?? 0;
+    const receivedAt = this.#since(requestedAt);
+    const lifetimeMs = this.#span() ?? 0;
+    const dateMs = this.#since(receivedAt);
     const initialAgeMs = this.#number() ?? 0;
-    const lastModifiedMs = this.#number();
-    const staleWhileRevalidateMs = this.#number() ?? 0;
-    const staleIfErrorMs = this.#number() ?? 0;
-    const tags = new Array<string>(this.#count());
-    for (let i = 0; i < tags.length; i += 1) tags[i] = this.#string();
+    const lastModifiedMs = this.#span();
+    const staleWhileRevalidateMs = this.#span() ?? 0;
+    const staleIfErrorMs = this.#span() ?? 0;
+    this.#dateMs = dateMs;
+    this.#lastModifiedMs = lastModifiedMs;
     const vary = this.#names();
     const fields = this.#fields();
     const consumed = this.#fields();
@@ -303,11 +266,23 @@ export class RecordReader {
     return value === 0 ? undefined : Number(this.#string());
   }
 
+  #span(): number | undefined {
+    const value = this.#count();
+    if (value > 1) return value % 2 === 0 ? (value / 2 - 1) * 1000 : (value - 3) / 2;
+    return value === 0 ? undefined : Number(this.#string());
+  }
+
+  #since(other: number): number {
+    const value = this.#count();
+    if (value > 1) return value % 2 === 0 ? other + (value - 2) / 2 : other - (value - 1) / 2;
+    return Number(this.#string());
+  }
+
   #string(): string {
     const size = this.#count();
     const from = this.#at;
-    const length = Math.floor(size / 2);
-    if (size % 2 === 0) {
+    const length = size >> 1;
+    if ((size & 1) === 0) {
       this.#at = from + length;
       return this.#text.slice(from, this.#at);
     }
@@ -340,7 +315,10 @@ export class RecordReader {
   #value(): string {
     if (this.#text.charCodeAt(this.#at) !== 1) return this.#string();
     this.#at += 2;
-    return VALUES[this.#text.charCodeAt(this.#at - 1)] ?? '';
+    const code = this.#text.charCodeAt(this.#at - 1);
+    if (code < MAX_VALUES) return VALUES[code] ?? '';
+    if (code === DATE) return formatHttpDate(this.#dateMs);
+    return formatHttpDate(code === LAST_MODIFIED ? (this.#lastModifiedMs ?? 0) : this.#since(this.#dateMs));
   }
 
   #names(): string[] {
@@ -359,20 +337,30 @@ export class RecordReader {
   }
 
   #control(): CacheControl {
-    const from = this.#at;
-    const flags = this.#count();
-    const maxAgeMs = this.#number();
-    const sMaxAgeMs = this.#number();
-    const minFreshMs = this.#number();
-    const maxStaleMs = this.#number();
-    const staleWhileRevalidateMs = this.#number();
-    const staleIfErrorMs = this.#number();
-    const noCacheFields = this.#names();
-    const privateFields = this.#names();
-    const form = this.#text.slice(from, this.#at);
+    const form = this.#string();
     const known = this.#controls.get(form);
     if (known) return known;
-    const control: CacheControl = Object.freeze({
+    const [text, at] = [this.#text, this.#at];
+    this.#text = form;
+    this.#at = 0;
+    const control = this.#directives();
+    this.#text = text;
+    this.#at = at;
+    if (this.#controls.size < MAX_CONTROLS) this.#controls.set(form, control);
+    return control;
+  }
+
+  #directives(): CacheControl {
+    const flags = this.#count();
+    const maxAgeMs = this.#span();
+    const sMaxAgeMs = this.#span();
+    const minFreshMs = this.#span();
+    const maxStaleMs = this.#span();
+    const staleWhileRevalidateMs = this.#span();
+    const staleIfErrorMs = this.#span();
+    const noCacheFields = this.#names();
+    const privateFields = this.#names();
+    return Object.freeze({
       noStore: (flags & 1) !== 0,
       noCache: (flags & 2) !== 0,
       private: (flags & 4) !== 0,
@@ -391,7 +379,5 @@ export class RecordReader {
       noCacheFields,
       privateFields,
     });
-    if (this.#controls.size < MAX_CONTROLS) this.#controls.set(form, control);
-    return control;
   }
 }

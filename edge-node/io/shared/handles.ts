@@ -69,7 +69,7 @@ const MAX_OBJECTS = 1 << 25;
 const MAX_THREADS = 1024;
 
 /**
- * Memory for a shared store. The index takes 56 to 64 bytes for each of `maxObjects`, beside `maxBytes`; both are taken from the
+ * Memory for a shared store. The index takes 48 to 56 bytes for each of `maxObjects`, beside `maxBytes`; both are taken from the
  * system only as they fill. Throws a RangeError for a limit or a number of threads that makes no sense, or
  * cannot be had.
  *

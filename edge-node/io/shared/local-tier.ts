@@ -9,10 +9,10 @@
 // come in together and go out together, so that no chunk stays for the sake of one of them.
 import type { CacheEntry } from '../../decide/cache/entry.ts';
 
-/** All variants of a key as they were when the bucket's number of changes was `changes`. */
+/** All variants of a key as they were when the number of changes at `counter` was `changes`. */
 export interface Remembered {
   readonly entries: readonly CacheEntry[];
-  readonly bucket: number;
+  readonly counter: number;
   readonly changes: number;
   readonly segment: Segment;
 }
@@ -91,7 +91,7 @@ export class LocalTier {
   }
 
   /** Does nothing when they are too much for it. */
-  remember(key: string, entries: readonly CacheEntry[], bucket: number, changes: number): void {
+  remember(key: string, entries: readonly CacheEntry[], counter: number, changes: number): void {
     let bytes = ENTRY_OVERHEAD;
     for (const { size } of entries) bytes += size + ENTRY_OVERHEAD;
     if (bytes > this.maxListBytes) return;
@@ -103,7 +103,7 @@ export class LocalTier {
     this.#newest.keys.push(key);
     this.#newest.bytes += bytes;
     this.#bytes += bytes;
-    this.#lists.set(key, { entries, bucket, changes, segment: this.#newest });
+    this.#lists.set(key, { entries, counter, changes, segment: this.#newest });
   }
 
   #forgetOldest(): void {

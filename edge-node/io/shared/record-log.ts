@@ -32,7 +32,7 @@ export class RecordLog {
   readonly #slots: SlotTable;
   readonly #ring: Ring;
   readonly #counts: Float64Array;
-  readonly #hash: Pick<StringHash, 'of' | 'high' | 'low'>;
+  readonly #hash: Pick<StringHash, 'of' | 'low'>;
   readonly #reader: RecordReader;
 
   /** `counts`: the control memory of a store of `threads`. */
@@ -42,7 +42,7 @@ export class RecordLog {
     slots: SlotTable,
     ring: Ring,
     counts: Float64Array,
-    hash: Pick<StringHash, 'of' | 'high' | 'low'>,
+    hash: Pick<StringHash, 'of' | 'low'>,
     reader: RecordReader,
   ) {
     this.#limits = limits;
@@ -59,7 +59,7 @@ export class RecordLog {
     const slots = this.#slots;
     const { body, head } = entry;
     const siblings = this.#siblings(entry.key);
-    const { high, low } = this.#hash;
+    const { low } = this.#hash;
     const former = siblings.find(({ variant }) => variant === head.variant);
     if (former !== undefined && former.barrier > head.barrier) {
       this.#add(at.REFUSED_OLDER, 1);
@@ -72,14 +72,14 @@ export class RecordLog {
     const isThere = () => replaced !== 0 && slots.generation(replaced) === generation;
     this.#makeRoom(record.length + body.length, () => (isThere() ? 0 : 1));
 
-    const slot = slots.allocate(high, low, owner);
+    const slot = slots.allocate(low, owner);
     this.#write(slot, body, record);
     const bucket = slots.bucketOf(slot);
     const replaces = isThere();
     slots.open(bucket);
     if (replaces) this.#take(replaced);
     this.#give(slot);
-    slots.close(bucket, true);
+    slots.close(bucket, slot);
     if (replaces) slots.free(replaced);
     if (replaces && crowded) {
       this.#add(at.VARIANT_EVICTIONS, 1);
@@ -110,14 +110,14 @@ export class RecordLog {
       this.#addBytes(slot, record.length - slots.recordBytes(slot));
       slots.place(slot, position, record.length, bodyBytes);
       this.#ring.writeText(this.#ring.after(position, bodyBytes), record);
-      slots.close(bucket, true);
+      slots.close(bucket, slot);
     } else {
       // It needs more room than it has: it goes to the new end, and for as long as that takes it is nowhere.
       const body = Buffer.allocUnsafeSlow(bodyBytes);
       this.#ring.read(slots.position(slot), body);
       slots.open(bucket);
       this.#take(slot);
-      slots.close(bucket, true);
+      slots.close(bucket, slot);
       if (bodyBytes + record.length > this.#ring.capacity) {
         slots.free(slot);
         this.#countEviction(slot);
@@ -127,7 +127,7 @@ export class RecordLog {
       this.#write(slot, body, record);
       slots.open(bucket);
       this.#give(slot);
-      slots.close(bucket, true);
+      slots.close(bucket, slot);
     }
     slots.setUsed(slot, true);
   }
@@ -140,7 +140,7 @@ export class RecordLog {
     const bucket = this.#slots.bucketOf(slot);
     this.#slots.open(bucket);
     this.#take(slot);
-    this.#slots.close(bucket, true);
+    this.#slots.close(bucket, slot);
     this.#slots.free(slot);
   }
 
@@ -170,10 +170,10 @@ export class RecordLog {
   #siblings(key: string): Sibling[] {
     const slots = this.#slots;
     this.#hash.of(key);
-    const { high, low } = this.#hash;
+    const { low } = this.#hash;
     const siblings: Sibling[] = [];
     for (let slot = slots.first(slots.bucket(low)); slot !== 0; slot = slots.next(slot)) {
-      if (!slots.matches(slot, high, low)) continue;
+      if (!slots.matches(slot, low)) continue;
       const name = this.#reader.name(this.record(slot));
       if (name.key === key) siblings.push({ slot, ...name });
     }
@@ -235,7 +235,7 @@ export class RecordLog {
     this.#ring.move(from, to, slots.size(slot));
     slots.place(slot, to, slots.recordBytes(slot), slots.bodyBytes(slot));
     slots.enqueue(slot);
-    slots.close(bucket, false);
+    slots.close(bucket, 0);
   }
 
   /** Behind the newest, where there must be room. */

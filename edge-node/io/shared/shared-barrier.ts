@@ -33,11 +33,12 @@ const ALL = 2;
 /** The last purge of any host: nobody looks for a host that was not purged. */
 const HOSTS = 3;
 const FILLED = 4;
-/** The last purge of any prefix, and of any tag. */
+/** The last purge of any prefix, of any tag, and of any URL. */
 const PREFIXES = 5;
 const TAGS = 6;
-/** Of soft purges what CURRENT, ALL, HOSTS, PREFIXES and TAGS are of hard ones: each this much further on. */
-const SOFT = 7;
+const URLS = 7;
+/** Of soft purges what CURRENT, ALL, HOSTS, PREFIXES, TAGS and URLS are of hard ones: each this much further on. */
+const SOFT = 8;
 const CELLS = 16;
 /** Before the names of soft purges in the table, and of prefixes: no host begins so. */
 const SOFTLY = '  ';
@@ -62,9 +63,10 @@ interface Numbers {
   readonly hosts: number;
   readonly prefixes: number;
   readonly tags: number;
+  readonly urls: number;
 }
 
-const NONE: Numbers = { mark: '', newest: 0, all: 0, hosts: 0, prefixes: 0, tags: 0 };
+const NONE: Numbers = { mark: '', newest: 0, all: 0, hosts: 0, prefixes: 0, tags: 0, urls: 0 };
 const UNTAGGED: readonly string[] = [];
 
 export class SharedBarrier implements RaisableBarrier {
@@ -117,6 +119,7 @@ export class SharedBarrier implements RaisableBarrier {
           break;
         case 'url':
           this.#raise(mark + raised.name, next);
+          this.#numbers[URLS + shift] = next;
           break;
         case 'prefix':
           this.#raise(mark + PREFIX + raised.name, next);
@@ -162,6 +165,7 @@ export class SharedBarrier implements RaisableBarrier {
       hosts: read(HOSTS),
       prefixes: read(PREFIXES),
       tags: read(TAGS),
+      urls: read(URLS),
     };
   }
 
@@ -177,7 +181,7 @@ export class SharedBarrier implements RaisableBarrier {
   }
 
   #above(
-    { mark, all, hosts, prefixes, tags }: Numbers,
+    { mark, all, hosts, prefixes, tags, urls }: Numbers,
     level: number,
     host: string,
     target: string,
@@ -185,10 +189,10 @@ export class SharedBarrier implements RaisableBarrier {
   ) {
     if (level < all) return true;
     if (level < hosts && this.#raisedAbove(level, mark + host)) return true;
-    if (this.#raisedAbove(level, mark + target)) return true;
+    if (level < urls && this.#raisedAbove(level, mark + target)) return true;
     if (level < prefixes && somePrefix(host, target, (name) => this.#raisedAbove(level, mark + PREFIX + name)))
       return true;
-    return level < tags && someTag(host, of, (name) => this.#raisedAbove(level, mark + name));
+    return level < tags && of.length > 0 && someTag(host, of, (name) => this.#raisedAbove(level, mark + name));
   }
 
   #raise(name: string, level: number): void {

@@ -2,7 +2,7 @@
 //
 // Changes (record-log.ts) take the lock, for microseconds. Looking up does not: bytes are copied out, and used if the sequence
 // number of their bucket says that nothing was changed meanwhile (slot-table.ts). What a thread reads often it keeps
-// (local-tier.ts) and uses for as long as the bucket's number of changes is the same: such a hit is a look-up in a map and one
+// (local-tier.ts) and uses for as long as a number of changes in the bucket is the same: such a hit is a look-up in a map and one
 // load, and whatever any thread removes, replaces or refreshes is gone for all threads at once. See docs/adr/0007.
 import type {
   CacheEntry,
@@ -134,7 +134,7 @@ export class SharedStore implements CacheStore {
 
   find(key: string): readonly CacheEntry[] {
     const known = this.#local.get(key);
-    if (known !== undefined && this.#slots.changes(known.bucket) === known.changes) return known.entries;
+    if (known !== undefined && this.#slots.changes(known.counter) === known.changes) return known.entries;
     return this.#find(key);
   }
 
@@ -254,32 +254,33 @@ export class SharedStore implements CacheStore {
     const { high, low } = this.#hash;
     const keep = this.#local.isRecent(high, low);
     for (let tries = 0; tries < TRIES; tries += 1) {
-      const found = this.#read(key, high, low, keep);
+      const found = this.#read(key, low, keep);
       if (found !== undefined) return found;
     }
-    return this.#attempt(() => this.#read(key, high, low, keep)) ?? NOTHING;
+    return this.#attempt(() => this.#read(key, low, keep)) ?? NOTHING;
   }
 
   /** Undefined: something changed meanwhile. */
-  #read(key: string, high: number, low: number, keep: boolean): readonly CacheEntry[] | undefined {
+  #read(key: string, low: number, keep: boolean): readonly CacheEntry[] | undefined {
     const slots = this.#slots;
     const bucket = slots.bucket(low);
     const sequence = slots.sequence(bucket);
     if ((sequence & 1) === 1) return undefined;
-    const changes = slots.changes(bucket);
+    const counter = slots.counter(low);
+    const changes = slots.changes(counter);
     let copies: Copied[] | undefined;
     let links = 0;
     for (let slot = slots.first(bucket); slot !== 0; slot = slots.next(slot)) {
       links += 1;
       if (links % LINKS === 0 && !slots.unchanged(bucket, sequence)) return undefined;
-      if (!slots.matches(slot, high, low)) continue;
+      if (!slots.matches(slot, low)) continue;
       copies ??= [];
       copies.push(this.#copy(slot, keep));
     }
     if (!slots.unchanged(bucket, sequence)) return undefined;
     if (copies === undefined) return NOTHING;
     const entries = this.#unpack(key, copies);
-    if (keep) this.#local.remember(key, entries, bucket, changes);
+    if (keep) this.#local.remember(key, entries, counter, changes);
     return entries;
   }
 
@@ -320,8 +321,8 @@ export class SharedStore implements CacheStore {
         continue;
       }
       cost += 1;
-      const content = this.#reader.read(this.#log.record(slot));
-      if (content === undefined || !purged({ ...content, size: slots.size(slot) })) continue;
+      const { host, purgeTarget, head } = this.#reader.purgeable(this.#log.record(slot));
+      if (!purged({ host, purgeTarget, head, size: slots.size(slot) })) continue;
       this.#log.remove(slot);
       removed += 1;
     }

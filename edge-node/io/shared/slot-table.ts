@@ -1,8 +1,9 @@
 // The index of the shared store: a slot for each stored response, in a chain for each hash and in one queue by age. All of it
 // is numbers in shared memory. One thread at a time changes it, under the store's lock; any thread reads it, without.
 //
-// Bucket: SEQUENCE (odd while something of the bucket is being changed or moved: a sequence lock), CHANGES (how often what is
-// stored there has changed: whoever remembers what he read asks only whether this number is still the same), FIRST of chain.
+// Bucket: SEQUENCE (odd while something of the bucket is being changed or moved: a sequence lock), FIRST of chain, and two CHANGES
+// (how often what is stored there has changed: whoever remembers what he read asks only whether this number is still the same),
+// between which a bit of the hash chooses, so that half as many neighbours disturb whoever remembers.
 // Slot: free, or live and in the chain of its bucket; its generation changes when it is freed, so that (slot, generation)
 // names one response for ever. Slots are counted from 1, 0 is none; memory that was never written is an empty table.
 //
@@ -11,24 +12,24 @@
 
 const BUCKET_SHIFT = 2;
 const SEQUENCE = 0;
-const CHANGES = 1;
-const FIRST = 2;
+const FIRST = 1;
+const CHANGES = 2;
 
-const SLOT_INTS = 12;
+const SLOT_INTS = 10;
 const NEXT = 0;
-const HIGH = 1;
-const LOW = 2;
-const GENERATION = 3;
-const USED = 4;
-const NEWER = 5;
-const OLDER = 6;
+/** Half of the key's hash: who takes another key's record for the right one sees by the key in it that it is not. */
+const HASH = 1;
+const GENERATION = 2;
+/** Whose it is, a number that means nothing here, doubled, and 1 if it was used. */
+const OWNER = 3;
+const USED = 1;
+const NEWER = 4;
+const OLDER = 5;
 /** Bytes of the record, 0 in a slot that is free, and of the body. */
-const RECORD = 7;
-const BODY = 8;
-/** Whose it is: a number that means nothing here. */
-const OWNER = 9;
+const RECORD = 6;
+const BODY = 7;
 /** Where in the ring, as a double in the place of two numbers. */
-const POSITION = 10;
+const POSITION = 8;
 
 /** Numbers of the queue and of the free slots, in the control memory from where the table is told. */
 const OLDEST = 0;
@@ -67,8 +68,13 @@ export class SlotTable {
     return (low & this.#mask) << BUCKET_SHIFT;
   }
 
-  changes(bucket: number): number {
-    return Atomics.load(this.#ints, bucket + CHANGES);
+  /** Where the number of changes of all that has this hash is. */
+  counter(low: number): number {
+    return this.bucket(low) + CHANGES + (low >>> 31);
+  }
+
+  changes(counter: number): number {
+    return Atomics.load(this.#ints, counter);
   }
 
   // Reading.
@@ -91,8 +97,8 @@ export class SlotTable {
     return this.#get(slot, NEXT);
   }
 
-  matches(slot: number, high: number, low: number): boolean {
-    return this.#get(slot, HIGH) === high && this.#get(slot, LOW) === low;
+  matches(slot: number, low: number): boolean {
+    return this.#get(slot, HASH) === low;
   }
 
   isLive(slot: number): boolean {
@@ -120,17 +126,19 @@ export class SlotTable {
   }
 
   owner(slot: number): number {
-    return this.#get(slot, OWNER);
+    return this.#get(slot, OWNER) >>> 1;
   }
 
   isUsed(slot: number): boolean {
-    return this.#get(slot, USED) !== 0;
+    return (this.#get(slot, OWNER) & USED) !== 0;
   }
 
   /** Any thread may call it. Written only where it changes something: a slot that everybody uses stays in every core's cache. */
   use(slot: number, generation: number): void {
     const at = this.#base + slot * SLOT_INTS;
-    if (this.#ints[at + USED] === 0 && this.#ints[at + GENERATION] === generation) this.#ints[at + USED] = 1;
+    if (((this.#ints[at + OWNER] ?? 0) & USED) !== 0 || this.#ints[at + GENERATION] !== generation) return;
+    // The slot may by now be another's, whose owner must stay.
+    Atomics.or(this.#ints, at + OWNER, USED);
   }
 
   /** The oldest and the newest of the queue. */
@@ -154,7 +162,7 @@ export class SlotTable {
   // Changing: with the store's lock held.
 
   bucketOf(slot: number): number {
-    return this.bucket(this.#get(slot, LOW));
+    return this.bucket(this.#get(slot, HASH));
   }
 
   /** Turns readers of the bucket away until {@link close}. */
@@ -165,14 +173,14 @@ export class SlotTable {
     Atomics.load(this.#ints, bucket + SEQUENCE);
   }
 
-  /** `changed`: what is stored there is not the same as before, rather than only at another place. */
-  close(bucket: number, changed: boolean): void {
-    if (changed) Atomics.add(this.#ints, bucket + CHANGES, 1);
+  /** `changed`: a slot of the key for which not the same is stored as before; 0: something was moved at most. */
+  close(bucket: number, changed: number): void {
+    if (changed !== 0) Atomics.add(this.#ints, this.counter(this.#get(changed, HASH)), 1);
     Atomics.add(this.#ints, bucket + SEQUENCE, 1);
   }
 
   /** A slot that is neither live nor free any more. There must be one. */
-  allocate(high: number, low: number, owner: number): number {
+  allocate(low: number, owner: number): number {
     let slot = this.#control[this.#controlAt + FREE] ?? 0;
     if (slot === 0) {
       slot = this.top + 1;
@@ -180,10 +188,8 @@ export class SlotTable {
     } else {
       this.#control[this.#controlAt + FREE] = this.next(slot);
     }
-    this.#set(slot, HIGH, high);
-    this.#set(slot, LOW, low);
-    this.#set(slot, OWNER, owner);
-    this.#set(slot, USED, 0);
+    this.#set(slot, HASH, low);
+    this.#set(slot, OWNER, owner << 1);
     return slot;
   }
 
@@ -202,7 +208,9 @@ export class SlotTable {
   }
 
   setUsed(slot: number, used: boolean): void {
-    this.#set(slot, USED, used ? 1 : 0);
+    const at = this.#base + slot * SLOT_INTS + OWNER;
+    if (used) Atomics.or(this.#ints, at, USED);
+    else Atomics.and(this.#ints, at, ~USED);
   }
 
   /** Its bucket must be open. */
@@ -248,7 +256,7 @@ export class SlotTable {
       const odd = Atomics.load(this.#ints, bucket + SEQUENCE) | 1;
       Atomics.store(this.#ints, bucket + SEQUENCE, odd);
       this.#ints[bucket + FIRST] = 0;
-      Atomics.add(this.#ints, bucket + CHANGES, 1);
+      for (const changes of [CHANGES, CHANGES + 1]) Atomics.add(this.#ints, bucket + changes, 1);
       Atomics.store(this.#ints, bucket + SEQUENCE, odd + 1);
     }
     for (let slot = 1; slot <= this.top; slot += 1) {

@@ -18,6 +18,17 @@ describe('5.6.7: the three forms', () => {
     assert.equal(formatHttpDate(NOW), DATE);
     assert.equal(formatHttpDate(NOW + 999), DATE);
   });
+  test('seeded: it is what the engine itself would write, for any second of any year', () => {
+    const random = seededRandom(11);
+    const [first, last] = [Date.parse('0000-01-01T00:00:00Z'), Date.parse('9999-12-31T23:59:59.999Z')];
+    for (let i = 0; i < 20_000; i += 1) {
+      const ms = i === 0 ? first : i === 1 ? last : first + Math.floor(random.next() * (last - first));
+      // Days at a distance of a power of two, and near each other, may have to do with each other.
+      for (const other of [ms, Math.max(first, ms - 1000), (i % 5000) * 86_400_000, ms]) {
+        assert.equal(formatHttpDate(other), new Date(other).toUTCString());
+      }
+    }
+  });
 });
 
 describe('5.6.7: the century of a two-digit year', () => {

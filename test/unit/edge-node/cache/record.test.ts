@@ -33,8 +33,10 @@ function same(reader: RecordReader, entry: Content): void {
   const copy = Buffer.from(record, 'latin1').toString('latin1');
   assert.deepEqual(reader.read(copy, entry.key), entry);
   assert.deepEqual(reader.read(copy), entry);
-  const { key, head } = entry;
-  assert.deepEqual(reader.name(copy), { key, variant: head.variant, barrier: head.barrier });
+  const { key, host, purgeTarget, head } = entry;
+  const { barrier, tags } = head;
+  assert.deepEqual(reader.purgeable(copy), { host, purgeTarget, head: { barrier, tags } });
+  assert.deepEqual(reader.name(copy), { key, variant: head.variant, barrier });
 }
 
 test('a plain head', () => same(new RecordReader(), content()));
@@ -121,6 +123,83 @@ test('values that have a place of their own take two characters, and what resemb
     same(reader, content({ fields: ['date', DATE, 'x-a', value, 'x-b', value] }));
   const length = (value: string) => encodeRecord(content({ fields: ['date', DATE, 'x-a', value] })).length;
   for (const value of known) assert.equal(length(value), length('') + 1);
+});
+
+test('what requests sent that a response varies by takes two characters where it recurs', () => {
+  const length = (encodings: string) => {
+    const requestFields = ['accept-encoding', encodings];
+    const entry = content({ vary: ['accept-encoding'], requestFields });
+    same(new RecordReader(), entry);
+    return encodeRecord(entry).length;
+  };
+  assert.equal(length('gzip, deflate, br, zstd'), length('gzip'));
+  assert.equal(length('x'), length('gzip') - 2 + 'laccept-encoding:x\n'.length);
+});
+
+test('dates as they are usually written take little, and every other text of 29 characters stays as it is', () => {
+  const reader = new RecordReader();
+  const usual = [
+    'date',
+    DATE,
+    'last-modified',
+    'Sat, 05 Nov 1994 08:49:37 GMT',
+    'expires',
+    'Sun, 06 Nov 1994 08:54:37 GMT',
+  ];
+  const entry = content({ fields: usual });
+  same(reader, entry);
+  assert.ok(encodeRecord(entry).length < encodeRecord(content()).length + 20);
+  for (const other of [
+    'Sun, 06 Nov 1994 08:49:37 gmt',
+    'sun, 06 nov 1994 08:49:37 GMT',
+    'Mon, 06 Nov 1994 08:49:37 GMT',
+    'Sun, 06 Nov 1994 08:49:60 GMT',
+    'Sun, 06 Nov 1994 24:00:00 GMT',
+    'Sun, 31 Nov 1994 08:49:37 GMT',
+    'Sun, 06 Nov 1994 08:49:37 UTC',
+    'Sun, 6 Nov 1994 08:49:37  GMT',
+    'Sunday, 06-Nov-94 08:49:37 GMT',
+    'Monday, 7-Nov-94 08:49:37 GMT',
+    'Sun Nov  6 08:49:37 1994',
+    'Sun Nov  6 08:49:37 1994     ',
+    'Wed, 31 Dec 1969 23:59:59 GMT',
+    'Sat, 01 Jan 0000 00:00:00 GMT',
+    'Fri, 31 Dec 9999 23:59:59 GMT',
+    'Sat, 01 Jan 10000 00:00:00 GMT',
+    'Sun, 06 Nov 1994 08:49:37 GMT ',
+  ]) {
+    for (const name of ['date', 'last-modified', 'expires', 'x-date']) same(reader, content({ fields: [name, other] }));
+    same(reader, content({ fields: ['date', DATE, 'last-modified', other, 'expires', other, 'x-date', DATE] }));
+  }
+});
+
+test('seeded: a letter of a date changed, at any place, stays changed', () => {
+  const random = seededRandom(7);
+  const reader = new RecordReader();
+  const written = (): string => {
+    const text = formatHttpDate((below(random, 40_000) - 1000) * 86_400_000 + below(random, 86_400_000));
+    if (below(random, 3) === 0) return text;
+    const at = below(random, text.length);
+    return text.slice(0, at) + pick(random, [...'0123456789 ,:aGnS\xff€']) + text.slice(at + 1);
+  };
+  for (let i = 0; i < 3000; i += 1) {
+    const fields = ['date', written(), 'last-modified', written(), 'expires', written(), 'x-date', written()];
+    if (below(random, 4) === 0) fields.push('x-also', fields[below(random, 4) * 2 + 1] ?? '');
+    const requestedAt = below(random, 2 ** 41) + pick(random, [0, 0.5]);
+    same(reader, content({ fields, requestedAt, receivedAt: requestedAt + below(random, 20_000) - 5000 }));
+  }
+});
+
+test('a head that a 304 has refreshed mostly takes as much as before, so that it fits where it was', () => {
+  const lengths = new Set<number>();
+  for (let i = 0; i < 500; i += 1) {
+    const requestedAt = NOW + i * 61_337;
+    const receivedAt = requestedAt + i;
+    const [date, expires] = [receivedAt - (i % 7) * 400, receivedAt + 300_000];
+    const fields = ['date', formatHttpDate(date), 'last-modified', DATE, 'expires', formatHttpDate(expires)];
+    lengths.add(encodeRecord(content({ fields, requestedAt, receivedAt })).length);
+  }
+  assert.equal(lengths.size, 1);
 });
 
 test('names that are parts of the key, and names that are not', () => {

@@ -12,8 +12,8 @@ test('gives back what it was told, the newest under each key', () => {
   assert.equal(tier.get('a'), undefined);
   tier.remember('a', [ENTRY], 4, 1);
   tier.remember('a', [ENTRY], 4, 2);
-  const { entries, bucket, changes } = tier.get('a') ?? {};
-  assert.deepEqual([entries?.[0], bucket, changes], [ENTRY, 4, 2]);
+  const { entries, counter, changes } = tier.get('a') ?? {};
+  assert.deepEqual([entries?.[0], counter, changes], [ENTRY, 4, 2]);
 });
 
 test('forgets the oldest first, a sixteenth at a time, and never holds more than it may', () => {

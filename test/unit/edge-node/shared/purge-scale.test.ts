@@ -21,7 +21,7 @@ const PURGE: Purge = {
   soft: false,
 };
 /** The sweeper's, and what one batch may go beyond it. */
-const STEP = 2_000;
+const STEP = 800;
 const BATCH = 32;
 const PAUSE_MS = 5;
 
@@ -80,7 +80,7 @@ test('100,000 objects under one tag: the barrier in a few writes, the space in s
   assert.ok(bytes <= HOT * (size + 8), `${bytes} bytes are left`);
   // In pauses alone: the work of a step is bounded above.
   assert.ok(steps * PAUSE_MS < 1_000);
-  // A list is read again when something else of its bucket went: each object is in one bucket, so that is once for each at most.
-  assert.ok(again < HOT * 6, `hits were read anew ${again} times in ${steps * HOT}`);
+  // A list is read again when something else of its bucket went, whose hash has the same bit: of 1.5 for each list here, half.
+  assert.ok(again < HOT, `hits were read anew ${again} times in ${steps * HOT}`);
   sweeper.stop();
 });

@@ -19,7 +19,7 @@ class WatchedTable extends SlotTable {
     this.onOpen();
   }
 
-  override close(bucket: number, changed: boolean): void {
+  override close(bucket: number, changed: number): void {
     super.close(bucket, changed);
     this.onClose();
   }

@@ -39,12 +39,12 @@ function kept(store: SharedStore, target: string): readonly CacheEntry[] {
   return store.find(named(target).key);
 }
 
-storeContract('shared', make, { paths: 1, around: 100 });
+storeContract('shared', make, { paths: 1, around: 40 });
 storeContract('shared, nothing kept by the thread', (limits) => make(limits, { localBytes: 0 }), {
   paths: 1,
-  around: 100,
+  around: 40,
 });
-storeContract('shared, all hashes the same', (limits) => make(limits, { hash: SAME_HASH }), { paths: 1, around: 100 });
+storeContract('shared, all hashes the same', (limits) => make(limits, { hash: SAME_HASH }), { paths: 1, around: 40 });
 
 describe('a hit', () => {
   test('gives the same list and the same entries from the second time until something changes', () => {
