@@ -63,6 +63,8 @@ export const NOT_SLICED: Slicing = Object.freeze({
   taker: undefined,
 });
 
+export const NO_VARIANTS: readonly CacheEntry[] = Object.freeze([]);
+
 const nobody = (): boolean => false;
 
 export class Exchange implements Settled {
@@ -98,6 +100,8 @@ export class Exchange implements Settled {
   staleAllowed = false;
   /** ... when an origin answers with an error. */
   staleOnError = false;
+  /** Stored, but for other requests than this one; from `fetch` on, those of them that the origin is asked about. */
+  variants = NO_VARIANTS;
   forward: Forward = 'uri-miss';
   forwardDetail: CacheDetail | undefined = undefined;
   /** The conditions in the request to the origin are the cache's own. */

@@ -10,17 +10,18 @@ import { refreshHead, updateByHead } from '../../decide/cache/refresh.ts';
 import { classifyRequest, type RequestClass, requestDirectives } from '../../decide/cache/request.ts';
 import { bodyLength } from '../../decide/cache/slices.ts';
 import { decideStore, type StoreDecision } from '../../decide/cache/storable.ts';
-import { hasConditions } from '../../decide/cache/validation.ts';
+import { hasConditions, selectFor304 } from '../../decide/cache/validation.ts';
 import { selectVariant } from '../../decide/cache/vary.ts';
 import { failure } from '../../decide/errors.ts';
 import { responseFraming, variesBeyondKey } from '../../decide/forward.ts';
 import { isPurged, judgedHead } from '../../decide/purged.ts';
 import type { Ports } from '../../ports.ts';
-import { askedName, type Exchange, finish, type OriginAnswer, required, useEntry } from '../exchange.ts';
+import { askedName, type Exchange, finish, NO_VARIANTS, type OriginAnswer, required, useEntry } from '../exchange.ts';
 import type { FillTable } from '../fill-table.ts';
 import type { RequestMemo } from '../request-memo.ts';
 import type { Engine, StepFunction } from '../run.ts';
 import { beginSlices } from '../slices/whole.ts';
+import { copyVariant } from '../variant-copy.ts';
 
 export const lookUp: StepFunction<'lookUp'> = (x, engine) => {
   const { ports } = engine;
@@ -42,6 +43,7 @@ export const lookUp: StepFunction<'lookUp'> = (x, engine) => {
   const { directives } = x.requestClass;
   if (!entry) {
     x.forward = variants.length === 0 ? 'uri-miss' : 'vary-miss';
+    x.variants = variants;
     return directives.onlyIfCached ? notCached(x) : 'collapse';
   }
   // Most were requested after the newest purge of either kind.
@@ -117,11 +119,13 @@ function notCached(x: Exchange): 'refuse' {
   return 'refuse';
 }
 
-export const refresh: StepFunction<'refresh'> = (x, { ports }) => {
+export const refresh: StepFunction<'refresh'> = (x, { ports, fills }) => {
   const answer = required(x.answer, 'answer');
-  const stale = required(x.stale, 'stale entry');
+  const { stale } = x;
+  const entry = stale ?? selectFor304(x.variants, answer.fields);
+  if (entry === undefined) return askAnew(x);
   const decision = refreshHead({
-    entry: stale.head,
+    entry: entry.head,
     fields304: answer.fields,
     requestFields: x.request.fields,
     policy: required(x.route, 'route').cache,
@@ -129,21 +133,27 @@ export const refresh: StepFunction<'refresh'> = (x, { ports }) => {
     receivedAt: answer.receivedAt,
     barrier: x.barrier,
   });
-  if (decision.kind === 'mismatch' || !useEntry(x, stale)) {
-    // Ask again, for the whole this time.
-    x.tee?.abort();
-    x.stale = undefined;
-    return 'fetch';
-  }
+  if (decision.kind === 'mismatch' || !useEntry(x, entry)) return askAnew(x);
+  const { head } = decision;
   x.outcome = 'revalidated';
-  x.freshHead = decision.head;
-  const unkeyed = variesBeyondKey(decision.head.vary, x.request.fields);
+  x.freshHead = head;
+  const unkeyed = variesBeyondKey(head.vary, x.request.fields);
   x.stored = decision.kind === 'refresh' && !unkeyed;
-  if (x.stored) ports.cache.refresh(stale, decision.head);
-  else if (unkeyed || (decision.kind === 'answer-only' && decision.remove)) ports.cache.removeEntry(stale);
   if (decision.kind === 'answer-only') x.forwardDetail = decision.reason;
+  // Of the requests that another variant is stored for, the answer to this one says nothing.
+  if (stale === undefined) x.stored &&= copyVariant(x, fills, entry, head);
+  else if (x.stored) ports.cache.refresh(stale, head);
+  else if (unkeyed || (decision.kind === 'answer-only' && decision.remove)) ports.cache.removeEntry(stale);
   return 'respond';
 };
+
+/** The 304 speaks of nothing that is here: an origin is asked again, for the whole. */
+function askAnew(x: Exchange): 'fetch' {
+  x.tee?.abort();
+  x.stale = undefined;
+  x.variants = NO_VARIANTS;
+  return 'fetch';
+}
 
 export const store: StepFunction<'store'> = (x, { ports, fills }) => {
   const answer = required(x.answer, 'answer');

@@ -3,7 +3,8 @@
 
 import type { CacheEntry, StoreWriter } from '../../decide/cache/entry.ts';
 import { isOriginError } from '../../decide/cache/freshness.ts';
-import { conditionalFields } from '../../decide/cache/validation.ts';
+import type { Asked } from '../../decide/cache/slices.ts';
+import { askedAbout, conditionalFields, tagsField } from '../../decide/cache/validation.ts';
 import { failure } from '../../decide/errors.ts';
 import type { FieldList } from '../../decide/fields.ts';
 import { forwardedFor, forwardRequestFields, responseFields } from '../../decide/forward.ts';
@@ -13,7 +14,7 @@ import { decideRetry, type OriginFailure } from '../../decide/retry.ts';
 import { passableTrailers, takesTrailers } from '../../decide/trailers.ts';
 import { asksForWebSocket, WEBSOCKET } from '../../decide/upgrade.ts';
 import type { BodyReceiver, OriginCall, OriginHandler, Ports, RequestBody } from '../../ports.ts';
-import { askedName, type Exchange, finish, required, useEntry } from '../exchange.ts';
+import { askedName, type Exchange, finish, NO_VARIANTS, required, useEntry } from '../exchange.ts';
 import { originsFor } from '../origins.ts';
 import type { Engine, StepFunction } from '../run.ts';
 import { isForSlices, partToAsk, withRange } from '../slices/asking.ts';
@@ -24,6 +25,8 @@ const NO_CONDITIONS: FieldList = Object.freeze([]);
 const date = new DateText();
 
 export const choose: StepFunction<'choose'> = (x, { ports }) => {
+  // It may have waited since the look-up.
+  forgetPurged(x, ports);
   if (!x.candidates) {
     const { up, lastResort } = originsFor(x, ports);
     if (up.length > 0) x.candidates = up;
@@ -47,14 +50,15 @@ export const fetch: StepFunction<'fetch'> = (x, engine) => {
   // A head alone, or a part that is no slice, is asked for as the client asked: it is of no use to the cache.
   const lookedUp = x.request.method === 'GET' && x.requestClass?.kind === 'lookup' ? x.requestClass : undefined;
   const cacheable = lookedUp !== undefined && (!lookedUp.range || asked !== undefined);
-  x.revalidating = cacheable && x.stale !== undefined;
+  const own = cacheable ? ownConditions(x, ports, asked) : NO_CONDITIONS;
+  x.revalidating = own.length > 0;
   x.conditionsHeld = cacheable;
   const fields = forwardRequestFields(x.request, {
     edge: ports.edge,
     authority,
     forwardedFor: forwardedFor(x.request, required(x.serving, 'snapshot').isTrusted),
     mode: cacheable ? 'cacheable' : 'bypass',
-    conditions: withRange(asked, x.revalidating && x.stale ? conditionalFields(x.stale.head) : NO_CONDITIONS),
+    conditions: withRange(asked, own),
   });
   // The barrier is read before the request leaves: a purge from now on counts against its answer.
   x.barrier = ports.barrier.current;
@@ -74,6 +78,15 @@ export const fetch: StepFunction<'fetch'> = (x, engine) => {
   handler.begin(ports.origins.send(origin, request, handler));
   return 'wait';
 };
+
+/** The cache's own, by which an origin is asked about what is stored. */
+function ownConditions(x: Exchange, ports: Ports, asked: Asked | undefined): FieldList {
+  if (x.stale !== undefined) return conditionalFields(x.stale.head);
+  if (x.variants.length === 0) return NO_CONDITIONS;
+  const current = x.variants.filter((entry) => !isPurged(ports.barrier, entry, askedName(x)));
+  x.variants = asked === undefined ? askedAbout(current, x.request.fields) : NO_VARIANTS;
+  return tagsField(x.variants);
+}
 
 /** One attempt at one origin. */
 class Fetch implements OriginHandler, TeeOwner {
@@ -126,8 +139,9 @@ class Fetch implements OriginHandler, TeeOwner {
 
   onHead(status: number, received: FieldList): void {
     const x = this.#x;
-    const mayStale = x.staleOnError && x.stale !== undefined && isOriginError(status) && !this.#isPurged(x, x.stale);
-    if (mayStale && serveStale(x)) {
+    const failed = isOriginError(status);
+    if (failed) forgetPurged(x, this.#ports);
+    if (failed && x.staleOnError && serveStale(x)) {
       this.#headSeen = true;
       this.#tee?.abort();
       this.#engine.resume(x, 'fetch', 'respond');
@@ -180,13 +194,8 @@ class Fetch implements OriginHandler, TeeOwner {
     else this.#engine.resume(x, 'fetch', this.#afterFailure(x, cause));
   }
 
-  #isPurged(x: Exchange, entry: CacheEntry): boolean {
-    return isPurged(this.#ports.barrier, entry, askedName(x));
-  }
-
   #afterFailure(x: Exchange, cause: OriginFailure): Next<'fetch'> {
-    // A purge since the look-up ends its use: an origin must not be asked whether it is still good.
-    if (x.stale && this.#isPurged(x, x.stale)) x.stale = undefined;
+    forgetPurged(x, this.#ports);
     const left = (x.candidates?.length ?? 0) - x.attempt;
     const decision = decideRetry(cause, x.request.method, x.client.body?.consumed === true, left);
     this.#ports.log.warn({ origin: x.origin?.name, detail: cause.detail, decision }, 'an origin failed a request');
@@ -201,6 +210,11 @@ class Fetch implements OriginHandler, TeeOwner {
     x.failure = failure(cause.code, cause.detail);
     return 'refuse';
   }
+}
+
+/** A purge since the look-up ends the use of what is stale: an origin must not even be asked whether it is still good. */
+function forgetPurged(x: Exchange, { barrier }: Ports): void {
+  if (x.stale !== undefined && isPurged(barrier, x.stale, askedName(x))) x.stale = undefined;
 }
 
 /** Whether there is something stale that may be answered with; then it is. */
