@@ -187,6 +187,33 @@ describe('a large body', () => {
     }
   });
 
+  test('is read in several parts, one after the other, and its place is kept until the last has been', async () => {
+    const { disk, store } = await tiers({ limits: ROOMY });
+    assert.ok(write(store, '/large', BODY));
+    await disk.settle();
+    const [found] = await disk.find('/large');
+    const open = found?.source?.open();
+    assert.ok(open);
+    const parts = [
+      [1_000_000, 1_000_010],
+      [0, 300_000],
+      [1_499_999, 1_500_000],
+    ] as const;
+    const { index: places } = disk.tier.store;
+    const { segments } = places;
+    const isPinned = () =>
+      places.locked(() => Array.from({ length: segments.count }, (_, i) => segments.isPinned(i)).some(Boolean));
+    for (const [index, [from, to]] of parts.entries()) {
+      const chunks: Buffer[] = [];
+      await new Promise<void>((resolve, reject) => {
+        const chunk = (piece: Buffer): boolean => chunks.push(piece) > 0;
+        open.start({ chunk, end: resolve, failed: () => reject(new Error('failed')) }, from, to, index < 2);
+      });
+      assert.ok(Buffer.concat(chunks).equals(BODY.subarray(from, to)));
+      assert.equal(isPinned(), index < 2, `after part ${index}`);
+    }
+  });
+
   test('one that breaks off, is too short or too long leaves nothing, also after a crash', async () => {
     const { disk, store } = await tiers({ limits: ROOMY });
     const { body: _, ...rest } = storable('/large', '');
