@@ -6,7 +6,7 @@ import type { CacheEntry, Storable } from '../../../../edge-node/decide/cache/en
 import { TieredStore } from '../../../../edge-node/io/disk/tiered-store.ts';
 import { MemoryStore } from '../../../../edge-node/io/memory-store.ts';
 import { bodies, put, storable } from '../cache/store-support.ts';
-import { named } from '../cache/support.ts';
+import { headOf, named } from '../cache/support.ts';
 import { assertBody, bodyOf, crash, type Disk, fromDisk, openDisk } from './disk-support.ts';
 
 const MIB = 1024 * 1024;
@@ -159,6 +159,28 @@ describe('memory before disk', () => {
     assert.equal(store.find(named('/').key)[0]?.head.barrier, 2);
     assert.equal((await disk.find('/'))[0]?.head.barrier, 2);
     assert.equal(disk.tier.store.stats().writes, 1, 'in its place');
+  });
+
+  test('a refresh of what was read from disk also reaches what has come to memory since, if it is the same', async () => {
+    const { disk, store } = await tiers();
+    const of = (tag: string): Storable => ({
+      ...storable('/', tag),
+      head: headOf(['cache-control', 'no-cache', 'etag', tag]),
+    });
+    const fresh = headOf(['cache-control', 'max-age=60', 'etag', '"old"']);
+    for (const tag of ['"old"', '"new"']) {
+      store.put(of('"old"'));
+      await disk.settle();
+      store.memory.remove(named('/').key);
+      const entry = await stored(store, '/');
+      assert.ok(entry);
+      store.memory.put(of(tag));
+      store.refresh(entry, fresh);
+      await disk.settle();
+      const [inMemory] = store.find(named('/').key);
+      assert.deepEqual(inMemory?.head, tag === '"old"' ? fresh : of(tag).head);
+      assert.equal(inMemory?.body.toString(), tag);
+    }
   });
 });
 
