@@ -4,7 +4,7 @@ import type { Admitted, RequestHead } from '../decide/admit.ts';
 import type { OpenBody } from '../decide/cache/body-source.ts';
 import type { CacheDetail } from '../decide/cache/cache-status.ts';
 import type { CacheEntry, StoredHead } from '../decide/cache/entry.ts';
-import type { StaleReason } from '../decide/cache/freshness.ts';
+import { answerAfterError, type StaleJudgement, type StaleReason } from '../decide/cache/freshness.ts';
 import { purgeName } from '../decide/cache/key.ts';
 import type { Part } from '../decide/cache/ranges.ts';
 import type { BypassReason, RequestClass } from '../decide/cache/request.ts';
@@ -96,10 +96,8 @@ export class Exchange implements Settled {
   ageMs = 0;
   /** What is stored but may not be served without asking the origin. */
   stale: CacheEntry | undefined = undefined;
-  /** It may be served when no origin can be reached, */
-  staleAllowed = false;
-  /** ... when an origin answers with an error. */
-  staleOnError = false;
+  /** Of `stale`; undefined: it is not to be served at all. */
+  judgement: StaleJudgement | undefined = undefined;
   /** Stored, but for other requests than this one; from `fetch` on, those of them that the origin is asked about. */
   variants = NO_VARIANTS;
   forward: Forward = 'uri-miss';
@@ -172,6 +170,14 @@ export function useEntry(x: Exchange, entry: CacheEntry): boolean {
     if (x.openBody === undefined) return false;
   }
   x.entry = entry;
+  return true;
+}
+
+/** Whether what is stale may be answered with, since an origin has said `status`, or none has answered; then it is. */
+export function serveStale(x: Exchange, status: number | undefined): boolean {
+  const { stale, judgement } = x;
+  if (stale === undefined || answerAfterError(judgement, status).kind === 'pass' || !useEntry(x, stale)) return false;
+  x.outcome = 'stale';
   return true;
 }
 

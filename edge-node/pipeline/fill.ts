@@ -17,7 +17,7 @@ import { OF_THE_REQUEST } from '../decide/cache/refresh.ts';
 import { type Failure, failure } from '../decide/errors.ts';
 import { isPurged } from '../decide/purged.ts';
 import type { OriginFailure } from '../decide/retry.ts';
-import { askedName, type Exchange, required, useEntry } from './exchange.ts';
+import { askedName, type Exchange, required, serveStale, useEntry } from './exchange.ts';
 import type { AnyFill, FillTable } from './fill-table.ts';
 import type { Engine } from './run.ts';
 import type { TeeWatcher } from './tee.ts';
@@ -113,7 +113,7 @@ export class Fill implements TeeWatcher {
     if (x.failure !== undefined) this.#fail(x.failure);
     else if (x.entry !== undefined && x.outcome === 'revalidated' && x.stored) {
       this.#offer(x.entry, x.freshHead ?? x.entry.head);
-    } else if (x.outcome === 'stale') this.#fail(undefined);
+    } else if (x.outcome === 'stale') this.#fail(undefined, x.answer?.status);
     else this.#onNotStored();
   }
 
@@ -181,16 +181,15 @@ export class Fill implements TeeWatcher {
     this.#waiters?.each((waiter) => this.#waiters?.resume(waiter, 'choose'));
   }
 
-  #fail(cause: Failure | undefined): void {
+  /** `status`: of an answer that gave way to what is stale. */
+  #fail(cause: Failure | undefined, status?: number): void {
     this.#release(false);
     this.#waiters?.each((waiter) => {
       const { x } = waiter;
       const { stale, share } = x;
       const barred = stale === undefined || isPurged(this.#table.ports.barrier, stale, askedName(x));
-      if (!barred && (x.staleAllowed || x.staleOnError) && useEntry(x, stale)) {
-        x.outcome = 'stale';
-        this.#waiters?.resume(waiter, 'respond');
-      } else if (afterFailure(share?.rounds ?? 0) === 'again') this.#waiters?.again(waiter);
+      if (!barred && serveStale(x, status)) this.#waiters?.resume(waiter, 'respond');
+      else if (afterFailure(share?.rounds ?? 0) === 'again') this.#waiters?.again(waiter);
       else if (cause !== undefined) {
         x.failure = cause;
         this.#waiters?.resume(waiter, 'refuse');

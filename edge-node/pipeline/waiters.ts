@@ -70,8 +70,7 @@ export class Waiters {
     x.found = undefined;
     x.stale = undefined;
     x.variants = NO_VARIANTS;
-    x.staleAllowed = false;
-    x.staleOnError = false;
+    x.judgement = undefined;
     this.resume(waiter, 'lookUp');
   }
 

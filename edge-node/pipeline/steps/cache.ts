@@ -74,8 +74,7 @@ export const lookUp: StepFunction<'lookUp'> = (x, engine) => {
     return 'respond';
   }
   x.stale = entry;
-  x.staleAllowed = judgement.mayServeStale;
-  x.staleOnError = judgement.mayServeOnError;
+  x.judgement = judgement;
   x.forward = judgement.reason;
   return directives.onlyIfCached ? notCached(x) : 'collapse';
 };

@@ -2,7 +2,6 @@
 // again and an origin is left that has not failed it.
 
 import type { CacheEntry, StoreWriter } from '../../decide/cache/entry.ts';
-import { isOriginError } from '../../decide/cache/freshness.ts';
 import type { Asked } from '../../decide/cache/slices.ts';
 import { askedAbout, conditionalFields, tagsField } from '../../decide/cache/validation.ts';
 import { failure } from '../../decide/errors.ts';
@@ -14,7 +13,7 @@ import { decideRetry, type OriginFailure } from '../../decide/retry.ts';
 import { passableTrailers, takesTrailers } from '../../decide/trailers.ts';
 import { asksForWebSocket, WEBSOCKET } from '../../decide/upgrade.ts';
 import type { BodyReceiver, OriginCall, OriginHandler, Ports, RequestBody } from '../../ports.ts';
-import { askedName, type Exchange, finish, NO_VARIANTS, required, useEntry } from '../exchange.ts';
+import { askedName, type Exchange, finish, NO_VARIANTS, required, serveStale } from '../exchange.ts';
 import { originsFor } from '../origins.ts';
 import type { Engine, StepFunction } from '../run.ts';
 import { isForSlices, partToAsk, withRange } from '../slices/asking.ts';
@@ -30,7 +29,7 @@ export const choose: StepFunction<'choose'> = (x, { ports }) => {
   if (!x.candidates) {
     const { up, lastResort } = originsFor(x, ports);
     if (up.length > 0) x.candidates = up;
-    else if (serveStale(x)) return 'respond';
+    else if (serveStale(x, undefined)) return 'respond';
     // Never nothing: what measures as down may yet answer.
     else x.candidates = lastResort ? [lastResort] : [];
   }
@@ -139,15 +138,13 @@ class Fetch implements OriginHandler, TeeOwner {
 
   onHead(status: number, received: FieldList): void {
     const x = this.#x;
-    const failed = isOriginError(status);
-    if (failed) forgetPurged(x, this.#ports);
-    if (failed && x.staleOnError && serveStale(x)) {
-      this.#headSeen = true;
+    this.#answer(status, received);
+    if (status >= 500) forgetPurged(x, this.#ports);
+    if (serveStale(x, status)) {
       this.#tee?.abort();
       this.#engine.resume(x, 'fetch', 'respond');
       return;
     }
-    this.#answer(status, received);
     if (isForSlices(x, status)) this.#engine.resume(x, 'fetch', 'slice');
     else this.#engine.resume(x, 'fetch', status === 304 && x.revalidating ? 'refresh' : 'store');
   }
@@ -206,7 +203,7 @@ class Fetch implements OriginHandler, TeeOwner {
       }
       return 'choose';
     }
-    if (serveStale(x)) return 'respond';
+    if (serveStale(x, undefined)) return 'respond';
     x.failure = failure(cause.code, cause.detail);
     return 'refuse';
   }
@@ -215,11 +212,4 @@ class Fetch implements OriginHandler, TeeOwner {
 /** A purge since the look-up ends the use of what is stale: an origin must not even be asked whether it is still good. */
 function forgetPurged(x: Exchange, { barrier }: Ports): void {
   if (x.stale !== undefined && isPurged(barrier, x.stale, askedName(x))) x.stale = undefined;
-}
-
-/** Whether there is something stale that may be answered with; then it is. */
-function serveStale(x: Exchange): boolean {
-  if (!x.stale || !(x.staleAllowed || x.staleOnError) || !useEntry(x, x.stale)) return false;
-  x.outcome = 'stale';
-  return true;
 }
