@@ -13,6 +13,7 @@ import { clientAddress } from '../decide/client-address.ts';
 import type { CompiledOrigin, CompiledRoute, CompiledSite } from '../decide/compile.ts';
 import type { Failure } from '../decide/errors.ts';
 import { combinedField, type FieldList } from '../decide/fields.ts';
+import { isPurged, type Purgeable } from '../decide/purged.ts';
 import type {
   BodyReceiver,
   CacheOutcome,
@@ -174,9 +175,10 @@ export function useEntry(x: Exchange, entry: CacheEntry): boolean {
 }
 
 /** Whether what is stale may be answered with, since an origin has said `status`, or none has answered; then it is. */
-export function serveStale(x: Exchange, status: number | undefined): boolean {
+export function serveStale(x: Exchange, ports: Pick<Ports, 'barrier'>, status: number | undefined): boolean {
   const { stale, judgement } = x;
-  if (stale === undefined || answerAfterError(judgement, status).kind === 'pass' || !useEntry(x, stale)) return false;
+  if (stale === undefined || answerAfterError(judgement, status).kind === 'pass') return false;
+  if (isPurgedFor(x, ports, stale) || !useEntry(x, stale)) return false;
   x.outcome = 'stale';
   return true;
 }
@@ -198,4 +200,9 @@ export function required<T>(value: T | undefined, what: string): T {
 export function askedName(x: Exchange): string | undefined {
   const { host, target } = required(x.admitted, 'admission');
   return x.target === target ? undefined : purgeName(host, target);
+}
+
+/** Whether a purge has reached `entry`, by any of the names that it has for this request. */
+export function isPurgedFor(x: Exchange, { barrier }: Pick<Ports, 'barrier'>, entry: Purgeable): boolean {
+  return isPurged(barrier, entry, askedName(x));
 }

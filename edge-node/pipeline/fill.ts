@@ -15,9 +15,8 @@ import { purgeName } from '../decide/cache/key.ts';
 import type { Preparation } from '../decide/cache/prepared.ts';
 import { OF_THE_REQUEST } from '../decide/cache/refresh.ts';
 import { type Failure, failure } from '../decide/errors.ts';
-import { isPurged } from '../decide/purged.ts';
 import type { OriginFailure } from '../decide/retry.ts';
-import { askedName, type Exchange, required, serveStale, useEntry } from './exchange.ts';
+import { askedName, type Exchange, isPurgedFor, required, serveStale, useEntry } from './exchange.ts';
 import type { AnyFill, FillTable } from './fill-table.ts';
 import type { Engine } from './run.ts';
 import type { TeeWatcher } from './tee.ts';
@@ -75,7 +74,7 @@ export class Fill implements TeeWatcher {
     if (this.#table.isInvalid(this.x)) return true;
     const { host, purgeTarget } = this.#names();
     if (head === undefined) return barrier.covers(this.x.barrier, host, purgeTarget);
-    return isPurged(barrier, { host, purgeTarget, head }, askedName(this.x));
+    return isPurgedFor(this.x, this.#table.ports, { host, purgeTarget, head });
   }
 
   /** `x` waits for it, or is answered by it at once. */
@@ -186,10 +185,8 @@ export class Fill implements TeeWatcher {
     this.#release(false);
     this.#waiters?.each((waiter) => {
       const { x } = waiter;
-      const { stale, share } = x;
-      const barred = stale === undefined || isPurged(this.#table.ports.barrier, stale, askedName(x));
-      if (!barred && serveStale(x, status)) this.#waiters?.resume(waiter, 'respond');
-      else if (afterFailure(share?.rounds ?? 0) === 'again') this.#waiters?.again(waiter);
+      if (serveStale(x, this.#table.ports, status)) this.#waiters?.resume(waiter, 'respond');
+      else if (afterFailure(x.share?.rounds ?? 0) === 'again') this.#waiters?.again(waiter);
       else if (cause !== undefined) {
         x.failure = cause;
         this.#waiters?.resume(waiter, 'refuse');

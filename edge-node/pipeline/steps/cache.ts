@@ -16,7 +16,16 @@ import { failure } from '../../decide/errors.ts';
 import { responseFraming, variesBeyondKey } from '../../decide/forward.ts';
 import { isPurged, judgedHead } from '../../decide/purged.ts';
 import type { Ports } from '../../ports.ts';
-import { askedName, type Exchange, finish, NO_VARIANTS, type OriginAnswer, required, useEntry } from '../exchange.ts';
+import {
+  askedName,
+  type Exchange,
+  finish,
+  NO_VARIANTS,
+  type OriginAnswer,
+  required,
+  serveStale,
+  useEntry,
+} from '../exchange.ts';
 import type { FillTable } from '../fill-table.ts';
 import type { RequestMemo } from '../request-memo.ts';
 import type { Engine, StepFunction } from '../run.ts';
@@ -162,6 +171,9 @@ export const store: StepFunction<'store'> = (x, { ports, fills }) => {
   const unasked = answer.status === 304 && x.conditionsHeld;
   if (framing.kind === 'malformed' || unasked) {
     tee.abort();
+    // It is as if none had come.
+    x.answer = undefined;
+    if (serveStale(x, ports, undefined)) return 'respond';
     x.failure = failure(
       'origin-malformed',
       framing.kind === 'malformed' ? framing.detail : 'a 304 without a condition',

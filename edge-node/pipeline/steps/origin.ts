@@ -8,12 +8,11 @@ import { failure } from '../../decide/errors.ts';
 import type { FieldList } from '../../decide/fields.ts';
 import { forwardedFor, forwardRequestFields, responseFields } from '../../decide/forward.ts';
 import { DateText } from '../../decide/http1/response-head.ts';
-import { isPurged } from '../../decide/purged.ts';
 import { decideRetry, type OriginFailure } from '../../decide/retry.ts';
 import { passableTrailers, takesTrailers } from '../../decide/trailers.ts';
 import { asksForWebSocket, WEBSOCKET } from '../../decide/upgrade.ts';
 import type { BodyReceiver, OriginCall, OriginHandler, Ports, RequestBody } from '../../ports.ts';
-import { askedName, type Exchange, finish, NO_VARIANTS, required, serveStale } from '../exchange.ts';
+import { type Exchange, finish, isPurgedFor, NO_VARIANTS, required, serveStale } from '../exchange.ts';
 import { originsFor } from '../origins.ts';
 import type { Engine, StepFunction } from '../run.ts';
 import { isForSlices, partToAsk, withRange } from '../slices/asking.ts';
@@ -24,12 +23,10 @@ const NO_CONDITIONS: FieldList = Object.freeze([]);
 const date = new DateText();
 
 export const choose: StepFunction<'choose'> = (x, { ports }) => {
-  // It may have waited since the look-up.
-  forgetPurged(x, ports);
   if (!x.candidates) {
     const { up, lastResort } = originsFor(x, ports);
     if (up.length > 0) x.candidates = up;
-    else if (serveStale(x, undefined)) return 'respond';
+    else if (serveStale(x, ports, undefined)) return 'respond';
     // Never nothing: what measures as down may yet answer.
     else x.candidates = lastResort ? [lastResort] : [];
   }
@@ -44,6 +41,8 @@ export const fetch: StepFunction<'fetch'> = (x, engine) => {
   const { ports } = engine;
   const { authority } = required(x.admitted, 'admission');
   const origin = required(x.origin, 'origin');
+  // A purge since the look-up ends its use: an origin must not even be asked whether it is still good.
+  if (x.stale !== undefined && isPurgedFor(x, ports, x.stale)) x.stale = undefined;
   const asked = partToAsk(x, engine);
   if (asked !== undefined) x.slicing = { ...x.slicing, asked };
   // A head alone, or a part that is no slice, is asked for as the client asked: it is of no use to the cache.
@@ -82,7 +81,7 @@ export const fetch: StepFunction<'fetch'> = (x, engine) => {
 function ownConditions(x: Exchange, ports: Ports, asked: Asked | undefined): FieldList {
   if (x.stale !== undefined) return conditionalFields(x.stale.head);
   if (x.variants.length === 0) return NO_CONDITIONS;
-  const current = x.variants.filter((entry) => !isPurged(ports.barrier, entry, askedName(x)));
+  const current = x.variants.filter((entry) => !isPurgedFor(x, ports, entry));
   x.variants = asked === undefined ? askedAbout(current, x.request.fields) : NO_VARIANTS;
   return tagsField(x.variants);
 }
@@ -139,8 +138,7 @@ class Fetch implements OriginHandler, TeeOwner {
   onHead(status: number, received: FieldList): void {
     const x = this.#x;
     this.#answer(status, received);
-    if (status >= 500) forgetPurged(x, this.#ports);
-    if (serveStale(x, status)) {
+    if (serveStale(x, this.#ports, status)) {
       this.#tee?.abort();
       this.#engine.resume(x, 'fetch', 'respond');
       return;
@@ -192,7 +190,6 @@ class Fetch implements OriginHandler, TeeOwner {
   }
 
   #afterFailure(x: Exchange, cause: OriginFailure): Next<'fetch'> {
-    forgetPurged(x, this.#ports);
     const left = (x.candidates?.length ?? 0) - x.attempt;
     const decision = decideRetry(cause, x.request.method, x.client.body?.consumed === true, left);
     this.#ports.log.warn({ origin: x.origin?.name, detail: cause.detail, decision }, 'an origin failed a request');
@@ -203,13 +200,8 @@ class Fetch implements OriginHandler, TeeOwner {
       }
       return 'choose';
     }
-    if (serveStale(x, undefined)) return 'respond';
+    if (serveStale(x, this.#ports, undefined)) return 'respond';
     x.failure = failure(cause.code, cause.detail);
     return 'refuse';
   }
-}
-
-/** A purge since the look-up ends the use of what is stale: an origin must not even be asked whether it is still good. */
-function forgetPurged(x: Exchange, { barrier }: Ports): void {
-  if (x.stale !== undefined && isPurged(barrier, x.stale, askedName(x))) x.stale = undefined;
 }

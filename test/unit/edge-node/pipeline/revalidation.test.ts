@@ -70,6 +70,30 @@ pipelineTest('a 304 to a request without a condition is an origin’s mistake, n
   assert.deepEqual([client.status, world.last.exchange.failure?.code, call.aborted], [502, 'origin-malformed', true]);
 });
 
+pipelineTest(
+  'nor is one about what has no validator, nor an answer without a length that can be read; both leave what is stored',
+  (world) => {
+    for (const [target, control, expected] of [
+      ['/may', 'max-age=60', 200],
+      ['/never', 'max-age=60, must-revalidate', 502],
+    ] as const) {
+      world.store('stored', ['cache-control', control], { target });
+      world.clock.advance(61_000);
+      for (const [status, fields] of [
+        [304, ['cache-control', 'max-age=60']],
+        [200, ['content-length', 'many']],
+      ] as const) {
+        const client = world.request({ target });
+        const waiting = world.request({ target });
+        world.call().head(status, fields);
+        if (expected === 502) world.call().head(status, fields);
+        assert.deepEqual([client.status, waiting.status], [expected, expected], `${target} ${status}`);
+        if (expected === 200) assert.match(client.cache ?? '', /^hit; ttl=-\d+; detail=stale-served$/);
+      }
+    }
+  },
+);
+
 pipelineTest('a 304 that forbids storing answers its client, and ends what was stored', (world) => {
   storeAndExpire(world);
   const client = world.request();
