@@ -254,9 +254,7 @@ export class FillTable {
     for (let fill: AnyFill | undefined = newest; fill !== undefined; fill = fill.next) {
       if (fill.vary !== undefined) return fill.vary;
     }
-    if (x.stale !== undefined) return x.stale.head.vary;
-    const stored = x.forward === 'vary-miss' ? this.ports.cache.find(x.key) : [];
-    return (stored.at(-1) ?? x.found?.at(-1))?.head.vary ?? NO_NAMES;
+    return (x.stale ?? x.variants.at(-1) ?? x.found?.at(-1))?.head.vary ?? NO_NAMES;
   }
 }
 
