@@ -5,13 +5,14 @@ import { nearsExpiry } from '../../decide/cache/fills.ts';
 import { judge } from '../../decide/cache/freshness.ts';
 import { invalidatedKeys } from '../../decide/cache/invalidation.ts';
 import { cacheKey, purgeName } from '../../decide/cache/key.ts';
-import { keyTarget } from '../../decide/cache/policy.ts';
+import { type KeyRules, keyTarget } from '../../decide/cache/policy.ts';
 import { refreshHead, updateByHead } from '../../decide/cache/refresh.ts';
 import { classifyRequest, type RequestClass, requestDirectives } from '../../decide/cache/request.ts';
 import { bodyLength } from '../../decide/cache/slices.ts';
 import { decideStore, type StoreDecision } from '../../decide/cache/storable.ts';
 import { hasConditions, selectFor304 } from '../../decide/cache/validation.ts';
 import { selectVariant } from '../../decide/cache/vary.ts';
+import { findRoute } from '../../decide/compile.ts';
 import { failure } from '../../decide/errors.ts';
 import { responseFraming, variesBeyondKey } from '../../decide/forward.ts';
 import { isPurged, judgedHead } from '../../decide/purged.ts';
@@ -222,8 +223,10 @@ function invalidate(x: Exchange, fills: FillTable, answer: OriginAnswer): void {
   const { method, scheme } = x.request;
   const { authority, target } = required(x.admitted, 'admission');
   const { status, fields } = answer;
-  const { key } = required(x.route, 'route').cache;
-  const keys = invalidatedKeys({ method, status, responseFields: fields, scheme, authority, target, key });
+  const site = required(x.site, 'site');
+  // What Location names may be on another route.
+  const keyOf = (named: string): KeyRules | undefined => findRoute(site, named.split('?', 1)[0] ?? '')?.cache.key;
+  const keys = invalidatedKeys({ method, status, responseFields: fields, scheme, authority, target, keyOf });
   for (const name of keys) fills.invalidate(name);
 }
 

@@ -251,12 +251,11 @@ describe('4.4: invalidation', () => {
     const port = { authority: 'a.example:8443', responseFields: ['location', 'https://a.example:8443/new'] };
     assert.deepEqual(keys(port), ['https://a.example:8443/x?y', 'https://a.example:8443/new']);
   });
-  test('4.4: by the key of the route', () => {
+  test('4.4: by the key of the route of each', () => {
     const key = { query: 'none', sortQuery: false, vary: [] } as const;
-    assert.deepEqual(keys({ key, responseFields: ['location', '/new?z'] }), [
-      'https://a.example/x',
-      'https://a.example/new',
-    ]);
+    const keyOf = (target: string) => (target.startsWith('/new') ? key : undefined);
+    assert.deepEqual(keys({ keyOf, responseFields: ['location', '/new?z'] }), [OWN, 'https://a.example/new']);
+    assert.deepEqual(keys({ keyOf: () => key }), ['https://a.example/x']);
   });
   test('4.4: what was requested before is not stored after, what was requested later is', () => {
     const log = new InvalidationLog();
