@@ -64,7 +64,10 @@ export const NOT_SLICED: Slicing = Object.freeze({
   taker: undefined,
 });
 
-export const NO_VARIANTS: readonly CacheEntry[] = Object.freeze([]);
+/** Of what is stored for others, all but the bodies: many may wait for an origin. */
+export type Variant = Pick<CacheEntry, 'host' | 'purgeTarget' | 'head'>;
+
+export const NO_VARIANTS: readonly Variant[] = Object.freeze([]);
 
 const nobody = (): boolean => false;
 

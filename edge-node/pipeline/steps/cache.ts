@@ -14,6 +14,7 @@ import { hasConditions, selectFor304 } from '../../decide/cache/validation.ts';
 import { selectVariant } from '../../decide/cache/vary.ts';
 import { findRoute } from '../../decide/compile.ts';
 import { failure } from '../../decide/errors.ts';
+import type { FieldList } from '../../decide/fields.ts';
 import { responseFraming, variesBeyondKey } from '../../decide/forward.ts';
 import { isPurged, judgedHead } from '../../decide/purged.ts';
 import type { Ports } from '../../ports.ts';
@@ -53,7 +54,7 @@ export const lookUp: StepFunction<'lookUp'> = (x, engine) => {
   const { directives } = x.requestClass;
   if (!entry) {
     x.forward = variants.length === 0 ? 'uri-miss' : 'vary-miss';
-    x.variants = variants;
+    x.variants = variants.map(({ host, purgeTarget, head }) => ({ host, purgeTarget, head }));
     return directives.onlyIfCached ? notCached(x) : 'collapse';
   }
   // Most were requested after the newest purge of either kind.
@@ -131,7 +132,7 @@ function notCached(x: Exchange): 'refuse' {
 export const refresh: StepFunction<'refresh'> = (x, { ports, fills }) => {
   const answer = required(x.answer, 'answer');
   const { stale } = x;
-  const entry = stale ?? selectFor304(x.variants, answer.fields);
+  const entry = stale ?? variantFor304(x, ports, answer.fields);
   if (entry === undefined) return askAnew(x);
   const decision = refreshHead({
     entry: entry.head,
@@ -155,6 +156,14 @@ export const refresh: StepFunction<'refresh'> = (x, { ports, fills }) => {
   else if (unkeyed || (decision.kind === 'answer-only' && decision.remove)) ports.cache.removeEntry(stale);
   return 'respond';
 };
+
+/** Which of the variants that the origin was asked about is the answer, if it is here still. */
+function variantFor304(x: Exchange, { cache }: Ports, fields304: FieldList): CacheEntry | undefined {
+  const named = selectFor304(x.variants, fields304)?.head;
+  if (named === undefined) return undefined;
+  const isIt = ({ head }: CacheEntry): boolean => head.variant === named.variant && head.etag === named.etag;
+  return cache.find(x.key).find(isIt) ?? x.found?.find(isIt);
+}
 
 /** The 304 speaks of nothing that is here: an origin is asked again, for the whole. */
 function askAnew(x: Exchange): 'fetch' {

@@ -64,6 +64,15 @@ pipelineTest('a 304 with a tag that was not sent leads to a second request, with
   isHit(world.request(wants('en')), 'in English', 59);
 });
 
+pipelineTest('so does one that names what has gone meanwhile', (world) => {
+  storeTwo(world);
+  const client = world.request(wants('fr'));
+  world.cache.remove(KEY);
+  world.call().head(304, fresh('"en"'));
+  world.call().answer(200, 'en français', fresh('"fr"'));
+  assert.equal(client.text, 'en français');
+});
+
 pipelineTest('a 304 again is an origin’s mistake', (world) => {
   storeTwo(world);
   const client = world.request(wants('fr'));
@@ -144,15 +153,22 @@ pipelineTest('what a purge reaches while the origin answers is not stored as fre
   world.call().answer(200, 'new', fresh('"new"'));
 });
 
-pipelineTest('nor is what an unsafe request makes invalid meanwhile', (world) => {
-  storeTwo(world);
-  world.request(wants('en-GB'));
-  const call = world.call();
-  world.request({ method: 'POST' });
-  world.call().answer(200, 'done', []);
-  call.head(304, fresh('"en"')).end();
-  assert.equal(world.cache.stats().objects, 0);
-});
+pipelineTest(
+  'nor is what an unsafe request makes invalid meanwhile, though it was read from the disk before',
+  (world) => {
+    const disk = new FakeDisk(world.cache);
+    storeTwo(world);
+    disk.take(world.cache, KEY);
+    const client = world.request(wants('en-GB'));
+    disk.answer();
+    const call = world.call();
+    world.request({ method: 'POST' });
+    world.call().answer(200, 'done', []);
+    call.head(304, fresh('"en"')).end();
+    assert.equal(client.text, 'in English');
+    assert.equal(world.cache.stats().objects, 0);
+  },
+);
 
 pipelineTest('a 304 that forbids storing answers its request, and takes nothing from others', (world) => {
   storeTwo(world);
