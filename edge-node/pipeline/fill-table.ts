@@ -7,7 +7,6 @@ import {
   looksAlike,
   mayWait,
   refreshesEarly,
-  supersedes,
   TAKEN,
   UNSHARED,
 } from '../decide/cache/fills.ts';
@@ -192,11 +191,8 @@ export class FillTable {
     this.#uncollapsed.note(key, this.ports.clock.monotonic());
   }
 
-  /** `status`: of an answer that is not stored; undefined: there is none. */
-  onRefreshInVain({ key, entry, stale }: Exchange, status: number | undefined): void {
+  onRefreshInVain({ key }: Exchange): void {
     this.#unrefreshed.note(key, this.ports.clock.monotonic());
-    if (entry !== undefined || stale === undefined || status === undefined) return;
-    if (supersedes(status)) this.ports.cache.removeEntry(stale);
   }
 
   /** May be called more than once. */

@@ -106,7 +106,7 @@ export class Fill implements TeeWatcher {
       return;
     }
     this.#table.remove(this);
-    if (this.#isRefresh && !(x.stored && x.failure === undefined)) this.#table.onRefreshInVain(x, x.answer?.status);
+    if (this.#isRefresh && !(x.stored && x.failure === undefined)) this.#table.onRefreshInVain(x);
     // Of a 304 there is no more to come, and its connection is still good.
     if (x.client instanceof Unattended && x.entry === undefined) x.tee?.abort();
     if (x.failure !== undefined) this.#fail(x.failure);
@@ -123,7 +123,7 @@ export class Fill implements TeeWatcher {
 
   onLost(cause: OriginFailure | undefined): void {
     this.#table.remove(this);
-    if (this.#isRefresh) this.#table.onRefreshInVain(this.x, undefined);
+    if (this.#isRefresh) this.#table.onRefreshInVain(this.x);
     if (cause !== undefined) this.#fail(failure(cause.code, cause.detail));
     else if (this.#table.isInvalid(this.x)) this.#onOutdated();
     else this.#onUseless();

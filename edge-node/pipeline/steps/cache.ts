@@ -1,7 +1,7 @@
 // lookUp, refresh, store: what the cache has for a request, and what it makes of an origin's answer.
 import { type CacheEntry, makeHead, type StoredHead } from '../../decide/cache/entry.ts';
 import type { NotStoredReason } from '../../decide/cache/explain.ts';
-import { nearsExpiry } from '../../decide/cache/fills.ts';
+import { nearsExpiry, supersedes } from '../../decide/cache/fills.ts';
 import { judge } from '../../decide/cache/freshness.ts';
 import { invalidatedKeys } from '../../decide/cache/invalidation.ts';
 import { cacheKey, purgeName } from '../../decide/cache/key.ts';
@@ -200,6 +200,8 @@ export const store: StepFunction<'store'> = (x, { ports, fills }) => {
     fills.onStorable(x.key);
   } else {
     if (x.outcome === 'miss') notStored(x, ports, decision.reason);
+    const asked = x.conditionsHeld ? x.stale : undefined;
+    if (asked !== undefined && supersedes(answer.status, decision.reason)) ports.cache.removeEntry(asked);
     // Only to judge the client's own conditions by.
     if (x.conditionsHeld && hasConditions(x.request.fields)) x.freshHead = headOf(x, answer, decision);
   }

@@ -51,6 +51,27 @@ pipelineTest('a 200 takes the place of what was stored', (world) => {
   assert.equal(world.cache.stats().objects, 1);
 });
 
+pipelineTest(
+  'an answer that may not be stored ends what was stored, unless it failed or is of one request alone',
+  (world) => {
+    const secret = ['authorization', 'Basic eA=='];
+    for (const [status, answer, request, left] of [
+      [200, ['cache-control', 'private'], [], 0],
+      [404, ['cache-control', 'no-store'], [], 0],
+      [403, ['cache-control', 'no-store'], [], 1],
+      [503, ['cache-control', 'no-store'], [], 1],
+      [200, ['cache-control', 'max-age=60'], secret, 1],
+      [206, ['content-range', 'bytes 0-1/2'], ['range', 'bytes=0-1', ...secret], 1],
+    ] as const) {
+      storeAndExpire(world);
+      world.request({ fields: request });
+      world.call().answer(status, 'x', answer);
+      assert.equal(world.cache.stats().objects, left, `${status} ${request[0]}`);
+      world.cache.remove('http://demo.example/');
+    }
+  },
+);
+
 pipelineTest('a 304 that speaks of something else leads to a second request, for the whole', (world) => {
   storeAndExpire(world);
   const client = world.request();
