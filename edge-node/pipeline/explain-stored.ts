@@ -78,7 +78,7 @@ export function explainStored(url: Asked, route: CompiledRoute, world: StoredWor
     if (request.kind === 'bypass') return request;
     if (!selected) {
       const current = entries.filter((entry) => !isPurged(barrier, entry, asked));
-      return { kind: 'absent', variants: entries.length, asked: askedAbout(current, []).length };
+      return { kind: 'absent', variants: entries.length, asked: askedAbout(current, [], route.cache.key?.vary).length };
     }
     return viewOf(selected);
   }

@@ -3,7 +3,6 @@
 import { combinedField, type FieldList, field } from '../fields.ts';
 import type { StoredHead } from './entry.ts';
 import { parseHttpDate } from './http-date.ts';
-import { COOKIE_PREFIX } from './policy.ts';
 import { hasVaryValue } from './vary.ts';
 
 /** The fields to send to validate `entry` (RFC 9111 section 4.3.1); empty when it has no validator. */
@@ -26,17 +25,20 @@ const ENTITY_TAG = /^(?:W\/)?"[\x21\x23-\x7e\x80-\xff]*"$/;
 /**
  * Which of `stored`, the variants of one URL, none of them for this request, an origin is asked about: whether one is what it would
  * answer with (RFC 9111 section 4.1). Those received last first, each entity tag once. Never by date: two languages may well be of
- * the same second.
+ * the same second. `ofRoute`: names that the route adds to what answers vary by.
  */
 export function askedAbout<T extends { readonly head: StoredHead }>(
   stored: readonly T[],
   requestFields: FieldList,
+  ofRoute: readonly string[] = [],
 ): readonly T[] {
+  const agrees = ({ vary, variant }: StoredHead): boolean =>
+    vary.every((name) => !mustAgree(name, ofRoute) || hasVaryValue(variant, name, requestFields));
   const asked = new Map<string, T>();
   let length = 0;
   for (const entry of stored.toSorted((a, b) => b.head.receivedAt - a.head.receivedAt)) {
     const { etag } = entry.head;
-    if (etag === undefined || asked.has(etag) || !mayAnswer(entry.head, etag, requestFields)) continue;
+    if (etag === undefined || asked.has(etag) || !mayAnswer(entry.head, etag) || !agrees(entry.head)) continue;
     length += etag.length + 2;
     if (asked.size === MAX_TAGS || length > MAX_TAGS_LENGTH) break;
     asked.set(etag, entry);
@@ -45,17 +47,17 @@ export function askedAbout<T extends { readonly head: StoredHead }>(
 }
 
 /** A 304 stands for a 200, and only what is stored as a whole can be made into an answer. */
-function mayAnswer({ status, slices, vary, variant }: StoredHead, etag: string, requestFields: FieldList): boolean {
-  if (status !== 200 || slices !== undefined || !ENTITY_TAG.test(etag)) return false;
-  return vary.every((name) => !mustAgree(name) || hasVaryValue(variant, name, requestFields));
+function mayAnswer({ status, slices }: StoredHead, etag: string): boolean {
+  return status === 200 && slices === undefined && ENTITY_TAG.test(etag);
 }
 
 /**
  * Too many origins give one tag to a version, in whatever coding and for whomever: such a one must not have us give gzip to a client
- * that cannot read it, nor what is one user's to another.
+ * that cannot read it, nor what is one user's to another. One that does not even say what its answers vary by is not trusted to
+ * tell them apart.
  */
-function mustAgree(name: string): boolean {
-  return name === 'accept-encoding' || name === 'authorization' || name === 'cookie' || name.startsWith(COOKIE_PREFIX);
+function mustAgree(name: string, ofRoute: readonly string[]): boolean {
+  return name === 'accept-encoding' || name === 'authorization' || name === 'cookie' || ofRoute.includes(name);
 }
 
 /** The field to send to validate all of `asked`; none where there are none. */

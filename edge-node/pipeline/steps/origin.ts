@@ -82,7 +82,8 @@ function ownConditions(x: Exchange, ports: Ports, asked: Asked | undefined): Fie
   if (x.stale !== undefined) return conditionalFields(x.stale.head);
   if (x.variants.length === 0) return NO_CONDITIONS;
   const current = x.variants.filter((entry) => !isPurgedFor(x, ports, entry));
-  x.variants = asked === undefined ? askedAbout(current, x.request.fields) : NO_VARIANTS;
+  const ofRoute = required(x.route, 'route').cache.key?.vary;
+  x.variants = asked === undefined ? askedAbout(current, x.request.fields, ofRoute) : NO_VARIANTS;
   return tagsField(x.variants);
 }
 

@@ -33,13 +33,10 @@ describe('4.3.1: asking', () => {
     const head = headOf([...FRESH, 'etag', 'W/"a"', 'last-modified', MODIFIED]);
     assert.deepEqual(conditionalFields(head), ['if-none-match', 'W/"a"', 'if-modified-since', MODIFIED]);
   });
-  const fieldOf = (heads: readonly StoredHead[], requestFields: FieldList = []) =>
-    tagsField(
-      askedAbout(
-        heads.map((head) => ({ head })),
-        requestFields,
-      ),
-    )[1];
+  const fieldOf = (heads: readonly StoredHead[], requestFields: FieldList = [], ofRoute: readonly string[] = []) => {
+    const entries = heads.map((head) => ({ head }));
+    return tagsField(askedAbout(entries, requestFields, ofRoute))[1];
+  };
   test('4.3.1: of several stored responses the tags are sent, each once, the newest first, and no date', () => {
     const dated = headOf([...FRESH, 'etag', '"d"', 'last-modified', MODIFIED]);
     const heads = [withTag('"a"', 1), withTag('W/"b"', 3), withTag('"a"', 2), dated, headOf(FRESH)];
@@ -66,15 +63,16 @@ describe('4.3.1: asking', () => {
     ];
     assert.equal(fieldOf(heads), '"a"');
   });
-  test('4.3.1: not of what was chosen by another coding or for another user, whose tag may be the same', () => {
-    for (const name of ['accept-encoding', 'cookie', 'authorization', 'cookie;theme']) {
+  test('4.3.1: not of what was chosen by another coding, for another user or by what the route adds, whose tag may be the same', () => {
+    for (const name of ['accept-encoding', 'cookie', 'authorization', 'cookie;theme', 'x-tenant']) {
       const sent = name === 'cookie;theme' ? 'cookie' : name;
       const vary = [name, 'x'];
       const heads = ['theme=gzip', 'theme=br'].map((value, i) => {
         return { ...withTag(`"${i}"`), vary, variant: varyValues(vary, [sent, value, 'x', '1']) };
       });
-      assert.equal(fieldOf(heads, [sent, 'theme=br', 'x', '2']), '"1"', name);
-      assert.equal(fieldOf(heads, ['x', '2']), undefined, name);
+      const ofRoute = ['cookie;theme', 'x-tenant'];
+      assert.equal(fieldOf(heads, [sent, 'theme=br', 'x', '2'], ofRoute), '"1"', name);
+      assert.equal(fieldOf(heads, ['x', '2'], ofRoute), undefined, name);
     }
   });
 });
