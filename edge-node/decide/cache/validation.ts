@@ -3,6 +3,7 @@
 import { combinedField, type FieldList, field } from '../fields.ts';
 import type { StoredHead } from './entry.ts';
 import { parseHttpDate } from './http-date.ts';
+import { COOKIE_PREFIX } from './policy.ts';
 import { hasVaryValue } from './vary.ts';
 
 /** The fields to send to validate `entry` (RFC 9111 section 4.3.1); empty when it has no validator. */
@@ -57,7 +58,9 @@ function mayAnswer({ status, slices }: StoredHead, etag: string): boolean {
  * tell them apart.
  */
 function mustAgree(name: string, ofRoute: readonly string[]): boolean {
-  return name === 'accept-encoding' || name === 'authorization' || name === 'cookie' || ofRoute.includes(name);
+  const ofClient = name === 'accept-encoding' || name === 'authorization' || name === 'cookie';
+  // A route that added a cookie to the key may not do so any more.
+  return ofClient || name.startsWith(COOKIE_PREFIX) || ofRoute.includes(name);
 }
 
 /** The field to send to validate all of `asked`; none where there are none. */
