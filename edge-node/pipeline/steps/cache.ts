@@ -7,7 +7,7 @@ import { invalidatedKeys } from '../../decide/cache/invalidation.ts';
 import { cacheKey, purgeName } from '../../decide/cache/key.ts';
 import { type KeyRules, keyTarget } from '../../decide/cache/policy.ts';
 import { refreshHead, updateByHead } from '../../decide/cache/refresh.ts';
-import { classifyRequest, type RequestClass, requestDirectives } from '../../decide/cache/request.ts';
+import { classifyRequest, invalidates, type RequestClass, requestDirectives } from '../../decide/cache/request.ts';
 import { bodyLength } from '../../decide/cache/slices.ts';
 import { decideStore, type StoreDecision } from '../../decide/cache/storable.ts';
 import { hasConditions, selectFor304 } from '../../decide/cache/validation.ts';
@@ -190,7 +190,7 @@ export const store: StepFunction<'store'> = (x, { ports, fills }) => {
     );
     return 'refuse';
   }
-  invalidate(x, fills, answer);
+  if (invalidates(x.request.method, answer.status)) invalidate(x, fills, answer);
   if (x.request.method === 'HEAD' && x.stale) freshenByHead(x, ports, answer, x.stale);
   const decision = decideAnswer(x, answer);
   x.answerLength = framing.kind === 'length' ? framing.length : undefined;
