@@ -4,7 +4,7 @@ import type { Admitted, RequestHead } from '../decide/admit.ts';
 import type { OpenBody } from '../decide/cache/body-source.ts';
 import type { CacheDetail } from '../decide/cache/cache-status.ts';
 import type { CacheEntry, StoredHead } from '../decide/cache/entry.ts';
-import type { StaleReason } from '../decide/cache/freshness.ts';
+import { answerAfterError, type StaleJudgement, type StaleReason } from '../decide/cache/freshness.ts';
 import { purgeName } from '../decide/cache/key.ts';
 import type { Part } from '../decide/cache/ranges.ts';
 import type { BypassReason, RequestClass } from '../decide/cache/request.ts';
@@ -13,6 +13,7 @@ import { clientAddress } from '../decide/client-address.ts';
 import type { CompiledOrigin, CompiledRoute, CompiledSite } from '../decide/compile.ts';
 import type { Failure } from '../decide/errors.ts';
 import { combinedField, type FieldList } from '../decide/fields.ts';
+import { isPurged, type Purgeable } from '../decide/purged.ts';
 import type {
   BodyReceiver,
   CacheOutcome,
@@ -63,6 +64,11 @@ export const NOT_SLICED: Slicing = Object.freeze({
   taker: undefined,
 });
 
+/** Of what is stored for others, all but the bodies: many may wait for an origin. */
+export type Variant = Pick<CacheEntry, 'host' | 'purgeTarget' | 'head'>;
+
+export const NO_VARIANTS: readonly Variant[] = Object.freeze([]);
+
 const nobody = (): boolean => false;
 
 export class Exchange implements Settled {
@@ -94,10 +100,10 @@ export class Exchange implements Settled {
   ageMs = 0;
   /** What is stored but may not be served without asking the origin. */
   stale: CacheEntry | undefined = undefined;
-  /** It may be served when no origin can be reached, */
-  staleAllowed = false;
-  /** ... when an origin answers with an error. */
-  staleOnError = false;
+  /** Of `stale`; undefined: it is not to be served at all. */
+  judgement: StaleJudgement | undefined = undefined;
+  /** Stored, but for other requests than this one; from `fetch` on, those of them that the origin is asked about. */
+  variants = NO_VARIANTS;
   forward: Forward = 'uri-miss';
   forwardDetail: CacheDetail | undefined = undefined;
   /** The conditions in the request to the origin are the cache's own. */
@@ -171,6 +177,15 @@ export function useEntry(x: Exchange, entry: CacheEntry): boolean {
   return true;
 }
 
+/** Whether what is stale may be answered with, since an origin has said `status`, or none has answered; then it is. */
+export function serveStale(x: Exchange, ports: Pick<Ports, 'barrier'>, status: number | undefined): boolean {
+  const { stale, judgement } = x;
+  if (stale === undefined || answerAfterError(judgement, status).kind === 'pass') return false;
+  if (isPurgedFor(x, ports, stale) || !useEntry(x, stale)) return false;
+  x.outcome = 'stale';
+  return true;
+}
+
 /** Enters the exchange in the ledger, once. `bytes`: of the body; those that went through the tee where left out. */
 export function finish(x: Exchange, ports: Ports, end: ExchangeEnd, bytes?: number): void {
   if (x.finished) return;
@@ -188,4 +203,9 @@ export function required<T>(value: T | undefined, what: string): T {
 export function askedName(x: Exchange): string | undefined {
   const { host, target } = required(x.admitted, 'admission');
   return x.target === target ? undefined : purgeName(host, target);
+}
+
+/** Whether a purge has reached `entry`, by any of the names that it has for this request. */
+export function isPurgedFor(x: Exchange, { barrier }: Pick<Ports, 'barrier'>, entry: Purgeable): boolean {
+  return isPurged(barrier, entry, askedName(x));
 }

@@ -21,6 +21,7 @@ import { type Judgement, judge } from '../decide/cache/freshness.ts';
 import { cacheKey, purgeName } from '../decide/cache/key.ts';
 import { keyTarget } from '../decide/cache/policy.ts';
 import { classifyRequest } from '../decide/cache/request.ts';
+import { askedAbout } from '../decide/cache/validation.ts';
 import { selectVariant } from '../decide/cache/vary.ts';
 import type { CompiledRoute } from '../decide/compile.ts';
 import { coveringPurge } from '../decide/covering-purge.ts';
@@ -75,7 +76,10 @@ export function explainStored(url: Asked, route: CompiledRoute, world: StoredWor
 
   function view(): CacheView {
     if (request.kind === 'bypass') return request;
-    if (!selected) return { kind: 'absent', variants: entries.length };
+    if (!selected) {
+      const current = entries.filter((entry) => !isPurged(barrier, entry, asked));
+      return { kind: 'absent', variants: entries.length, asked: askedAbout(current, [], route.cache.key?.vary).length };
+    }
     return viewOf(selected);
   }
 

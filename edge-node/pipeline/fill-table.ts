@@ -7,7 +7,6 @@ import {
   looksAlike,
   mayWait,
   refreshesEarly,
-  supersedes,
   TAKEN,
   UNSHARED,
 } from '../decide/cache/fills.ts';
@@ -184,11 +183,8 @@ export class FillTable {
     this.#uncollapsed.note(key, this.ports.clock.monotonic());
   }
 
-  /** `status`: of an answer that is not stored; undefined: there is none. */
-  onRefreshInVain({ key, entry, stale }: Exchange, status: number | undefined): void {
+  onRefreshInVain({ key }: Exchange): void {
     this.#unrefreshed.note(key, this.ports.clock.monotonic());
-    if (entry !== undefined || stale === undefined || status === undefined) return;
-    if (supersedes(status)) this.ports.cache.removeEntry(stale);
   }
 
   /** May be called more than once. */
@@ -240,9 +236,7 @@ export class FillTable {
     for (let fill: AnyFill | undefined = newest; fill !== undefined; fill = fill.next) {
       if (fill.vary !== undefined) return fill.vary;
     }
-    if (x.stale !== undefined) return x.stale.head.vary;
-    const stored = x.forward === 'vary-miss' ? this.ports.cache.find(x.key) : [];
-    return (stored.at(-1) ?? x.found?.at(-1))?.head.vary ?? NO_NAMES;
+    return (x.stale ?? x.variants.at(-1) ?? x.found?.at(-1))?.head.vary ?? NO_NAMES;
   }
 }
 

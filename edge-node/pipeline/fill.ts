@@ -15,9 +15,8 @@ import { purgeName } from '../decide/cache/key.ts';
 import type { Preparation } from '../decide/cache/prepared.ts';
 import { OF_THE_REQUEST } from '../decide/cache/refresh.ts';
 import { type Failure, failure } from '../decide/errors.ts';
-import { isPurged } from '../decide/purged.ts';
 import type { OriginFailure } from '../decide/retry.ts';
-import { askedName, type Exchange, required, useEntry } from './exchange.ts';
+import { askedName, type Exchange, isPurgedFor, required, serveStale, useEntry } from './exchange.ts';
 import type { AnyFill, FillTable } from './fill-table.ts';
 import type { Engine } from './run.ts';
 import type { TeeWatcher } from './tee.ts';
@@ -75,7 +74,7 @@ export class Fill implements TeeWatcher {
     if (this.#table.isInvalid(this.x)) return true;
     const { host, purgeTarget } = this.#names();
     if (head === undefined) return barrier.covers(this.x.barrier, host, purgeTarget);
-    return isPurged(barrier, { host, purgeTarget, head }, askedName(this.x));
+    return isPurgedFor(this.x, this.#table.ports, { host, purgeTarget, head });
   }
 
   /** `x` waits for it, or is answered by it at once. */
@@ -107,13 +106,13 @@ export class Fill implements TeeWatcher {
       return;
     }
     this.#table.remove(this);
-    if (this.#isRefresh && !(x.stored && x.failure === undefined)) this.#table.onRefreshInVain(x, x.answer?.status);
+    if (this.#isRefresh && !(x.stored && x.failure === undefined)) this.#table.onRefreshInVain(x);
     // Of a 304 there is no more to come, and its connection is still good.
     if (x.client instanceof Unattended && x.entry === undefined) x.tee?.abort();
     if (x.failure !== undefined) this.#fail(x.failure);
     else if (x.entry !== undefined && x.outcome === 'revalidated' && x.stored) {
       this.#offer(x.entry, x.freshHead ?? x.entry.head);
-    } else if (x.outcome === 'stale') this.#fail(undefined);
+    } else if (x.outcome === 'stale') this.#fail(undefined, x.answer?.status);
     else this.#onNotStored();
   }
 
@@ -124,7 +123,7 @@ export class Fill implements TeeWatcher {
 
   onLost(cause: OriginFailure | undefined): void {
     this.#table.remove(this);
-    if (this.#isRefresh) this.#table.onRefreshInVain(this.x, undefined);
+    if (this.#isRefresh) this.#table.onRefreshInVain(this.x);
     if (cause !== undefined) this.#fail(failure(cause.code, cause.detail));
     else if (this.#table.isInvalid(this.x)) this.#onOutdated();
     else this.#onUseless();
@@ -181,16 +180,13 @@ export class Fill implements TeeWatcher {
     this.#waiters?.each((waiter) => this.#waiters?.resume(waiter, 'choose'));
   }
 
-  #fail(cause: Failure | undefined): void {
+  /** `status`: of an answer that gave way to what is stale. */
+  #fail(cause: Failure | undefined, status?: number): void {
     this.#release(false);
     this.#waiters?.each((waiter) => {
       const { x } = waiter;
-      const { stale, share } = x;
-      const barred = stale === undefined || isPurged(this.#table.ports.barrier, stale, askedName(x));
-      if (!barred && (x.staleAllowed || x.staleOnError) && useEntry(x, stale)) {
-        x.outcome = 'stale';
-        this.#waiters?.resume(waiter, 'respond');
-      } else if (afterFailure(share?.rounds ?? 0) === 'again') this.#waiters?.again(waiter);
+      if (serveStale(x, this.#table.ports, status)) this.#waiters?.resume(waiter, 'respond');
+      else if (afterFailure(x.share?.rounds ?? 0) === 'again') this.#waiters?.again(waiter);
       else if (cause !== undefined) {
         x.failure = cause;
         this.#waiters?.resume(waiter, 'refuse');

@@ -10,6 +10,7 @@ import { type Exchange, finish } from './exchange.ts';
  */
 export function sendBody(x: Exchange, ports: Ports, body: OpenBody, pieces: readonly (Part | Buffer)[]): void {
   const { client } = x;
+  const last = pieces.findLastIndex((piece) => !Buffer.isBuffer(piece));
   let sent = 0;
   let next = 0;
   const chunk = (bytes: Buffer): boolean => {
@@ -23,7 +24,7 @@ export function sendBody(x: Exchange, ports: Ports, body: OpenBody, pieces: read
       next += 1;
       if (Buffer.isBuffer(piece)) chunk(piece);
       else if (piece !== undefined) {
-        body.start(sink, piece.from, piece.to);
+        body.start(sink, piece.from, piece.to, next <= last);
         return;
       }
     }

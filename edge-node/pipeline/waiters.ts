@@ -1,6 +1,6 @@
 // Exchanges that wait in the step `collapse` for what others ask for: for a while, as long as their clients are there.
 import type { Ports } from '../ports.ts';
-import { type Exchange, finish, required } from './exchange.ts';
+import { type Exchange, finish, NO_VARIANTS, required } from './exchange.ts';
 import type { Engine } from './run.ts';
 
 /** What an exchange has to do with fills that are not its own. */
@@ -69,8 +69,8 @@ export class Waiters {
     const { x } = waiter;
     x.found = undefined;
     x.stale = undefined;
-    x.staleAllowed = false;
-    x.staleOnError = false;
+    x.variants = NO_VARIANTS;
+    x.judgement = undefined;
     this.resume(waiter, 'lookUp');
   }
 

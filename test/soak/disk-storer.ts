@@ -39,8 +39,7 @@ async function storeForever(store: DiskStore, seed: number, told: () => void): P
     else if (choice < 0.3) await store.find(named(target).key);
     else if (choice < 0.35) {
       const [found] = (await store.find(named(target).key)) ?? [];
-      if (found)
-        store.refresh({ ...found.entry, ...storable(target, found.entry.body) }, found.entry.head.variant, true);
+      if (found) store.refresh({ ...found.entry, ...storable(target, found.entry.body) }, found.entry.head, true);
     } else if (choice < 0.37) {
       const body = bodyOf(target, LARGE_BYTES);
       const { body: _, ...rest } = storable(target, '');

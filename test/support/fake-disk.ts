@@ -9,6 +9,7 @@ export class FakeBody implements BodySource, OpenBody {
   #sink: BodySink | undefined;
   #at = 0;
   #to = 0;
+  #more = false;
   /** It was thrown out since it was found. */
   gone = false;
   state: 'closed' | 'open' | 'reading' | 'waiting' = 'closed';
@@ -28,10 +29,12 @@ export class FakeBody implements BodySource, OpenBody {
     return this;
   }
 
-  start(sink: BodySink, from: number, to: number): void {
+  start(sink: BodySink, from: number, to: number, more = false): void {
+    assert.notEqual(this.state, 'closed');
     this.#sink = sink;
     this.#at = from;
     this.#to = to;
+    this.#more = more;
     this.state = 'reading';
   }
 
@@ -50,7 +53,7 @@ export class FakeBody implements BodySource, OpenBody {
     this.#at = end;
     if (this.#sink?.chunk(chunk) === false) this.state = 'waiting';
     if (this.#at < this.#to) return;
-    this.state = 'closed';
+    this.state = this.#more ? 'open' : 'closed';
     this.#sink?.end();
   }
 

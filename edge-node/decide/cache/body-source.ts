@@ -7,15 +7,15 @@ export interface BodySource {
 }
 
 export interface OpenBody {
-  /** Reads bytes `from` ..< `to`; once, unless it is of slices. */
-  start(sink: BodySink, from: number, to: number): void;
+  /** Reads bytes `from` ..< `to`. `more`: it will be called again when the sink was told that it ended, and stays open. */
+  start(sink: BodySink, from: number, to: number, more?: boolean): void;
   /** To be called when the sink can take more, after it said that it cannot. */
   resume(): void;
   /** Ends it; nothing is called afterwards. To be called in every case, and more than once does not matter. */
   close(): void;
 }
 
-/** Where a body goes. It ends by `end` or by `failed`, and is closed then. */
+/** Where a body goes. It ends by `end` or by `failed`, and is closed then, unless more was to be read. */
 export interface BodySink {
   /** False: wait. The chunk is the receiver's to keep. */
   chunk(chunk: Buffer): boolean;

@@ -20,9 +20,7 @@ export type CacheDetail =
   /** A part that could not be put together with others. */
   | 'no-validator'
   | 'stale-served'
-  | 'stale-while-revalidate'
-  | 'stale-if-error'
-  | 'only-if-cached';
+  | 'stale-while-revalidate';
 
 export type CacheOutcome =
   /** Answered from the cache; `ttlMs` below 0: stale. */

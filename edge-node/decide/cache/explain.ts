@@ -8,8 +8,8 @@ import type { SkipReason } from './storable.ts';
 
 export type CacheView =
   | { readonly kind: 'bypass'; readonly reason: BypassReason }
-  /** `variants`: how many are stored that answer other requests for the URL. */
-  | { readonly kind: 'absent'; readonly variants: number }
+  /** `variants`: how many are stored that answer other requests for the URL; `asked`: about how many of them an origin is asked. */
+  | { readonly kind: 'absent'; readonly variants: number; readonly asked: number }
   | { readonly kind: 'purged'; readonly head: StoredHead; readonly current: number }
   | { readonly kind: 'stored'; readonly head: StoredHead; readonly judgement: Judgement };
 
@@ -29,7 +29,7 @@ export function explainCache(view: CacheView): CacheWords {
       const reason =
         view.variants === 0
           ? 'uri-miss: nothing is stored for the URL'
-          : `vary-miss: ${view.variants} stored, none for the fields of this request that Vary names`;
+          : `vary-miss: ${view.variants} stored, none for the fields of this request that Vary names${also(view.asked)}`;
       return { state: 'absent', reason, ageS: 0, freshnessLifetimeS: 0 };
     }
     case 'purged': {
@@ -40,6 +40,10 @@ export function explainCache(view: CacheView): CacheWords {
     case 'stored':
       return stored(view.head, view.judgement);
   }
+}
+
+function also(asked: number): string {
+  return asked === 0 ? '' : `; an origin would be asked whether one of them is its answer, by entity tags: ${asked}`;
 }
 
 function stored(head: StoredHead, judgement: Judgement): CacheWords {

@@ -11,6 +11,7 @@ import { isPurged, judgedHead } from '../purged.ts';
 import { type CacheControl, NO_DIRECTIVES } from './cache-control.ts';
 import type { StoredHead } from './entry.ts';
 import { judge, type StaleReason } from './freshness.ts';
+import { OF_THE_REQUEST } from './refresh.ts';
 import { varyValues } from './vary.ts';
 
 export interface FillLimits {
@@ -165,7 +166,12 @@ function refreshMs(head: StoredHead): number {
   return Math.max(LEAST_REFRESH_MS, head.receivedAt - head.requestedAt);
 }
 
-/** Whether an answer that cannot be stored ends what is stored, where that would else be served stale for a while. */
-export function supersedes(status: number): boolean {
-  return status < 400 || status === 404 || status === 410;
+/**
+ * Whether an answer that is not stored, for `reason`, ends what is stored and was asked about: that would else be served stale, for a
+ * while or when no origin answers (RFC 9111 section 4.3.3: it is not what the origin has). What one request forbids to store
+ * says nothing of what others would get.
+ */
+export function supersedes(status: number, reason: string | undefined): boolean {
+  if ((OF_THE_REQUEST as ReadonlySet<string | undefined>).has(reason)) return false;
+  return (status < 400 && status !== 206) || status === 404 || status === 410;
 }

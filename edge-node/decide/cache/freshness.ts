@@ -32,6 +32,8 @@ export type Judgement =
       readonly mayServeWhileRevalidating: boolean;
     };
 
+export type StaleJudgement = Extract<Judgement, { kind: 'stale' }>;
+
 /** A clock that is set back by no more than this makes nothing stale: clocks are corrected all the time. */
 const CLOCK_SLACK_MS = 5000;
 
@@ -50,7 +52,7 @@ export function staleWindow(control: CacheControl, stated: number | undefined, o
 }
 
 /** RFC 5861 section 4: what stale-if-error takes for an error. */
-export function isOriginError(status: number): boolean {
+function isOriginError(status: number): boolean {
   return status === 500 || (status >= 502 && status <= 504);
 }
 
@@ -85,10 +87,7 @@ export type ErrorAnswer =
  * Sections 4.2.4 and 4.3.3: what to answer when asking about a stored response brought `status`, or no answer at all
  * (undefined). `judgement`: of what is stored; undefined when nothing is.
  */
-export function answerAfterError(
-  judgement: Extract<Judgement, { kind: 'stale' }> | undefined,
-  status: number | undefined,
-): ErrorAnswer {
+export function answerAfterError(judgement: StaleJudgement | undefined, status: number | undefined): ErrorAnswer {
   if (status !== undefined && !isOriginError(status)) return { kind: 'pass', reason: 'not-an-error' };
   if (judgement === undefined) return { kind: 'pass', reason: 'nothing-stored' };
   if (judgement.mayServeOnError) return { kind: 'serve-stale', reason: 'stale-if-error' };

@@ -15,8 +15,8 @@ export interface InvalidationQuestion {
   readonly authority: string;
   /** Canonical path and query. */
   readonly target: string;
-  /** Of the route. */
-  readonly key?: KeyRules | undefined;
+  /** Of the route of a target. */
+  keyOf?(target: string): KeyRules | undefined;
 }
 
 /**
@@ -24,9 +24,12 @@ export interface InvalidationQuestion {
  * name on the same origin (scheme, host and port), never elsewhere. Empty when the answer invalidates nothing.
  */
 export function invalidatedKeys(question: InvalidationQuestion): readonly string[] {
-  const { method, status, responseFields, scheme, authority, target, key } = question;
+  const { method, status, responseFields, scheme, authority, target } = question;
   if (!invalidates(method, status)) return NOTHING;
-  const named = (path: string): string => cacheKey(scheme, authority, key ? keyTarget(key, path) : path);
+  const named = (ofTarget: string): string => {
+    const rules = question.keyOf?.(ofTarget);
+    return cacheKey(scheme, authority, rules ? keyTarget(rules, ofTarget) : ofTarget);
+  };
   const keys = new Set([named(target)]);
   for (const name of ['location', 'content-location']) {
     const value = field(responseFields, name);

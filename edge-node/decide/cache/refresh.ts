@@ -65,6 +65,16 @@ export const OF_THE_REQUEST: ReadonlySet<SkipReason> = new Set([
   'bypass-rule',
 ]);
 
+/**
+ * Whether what is stored, with the head `there`, is what had the head `former`, and no other response that has taken its place since:
+ * the head of one must not get to the body of the other.
+ */
+export function isStillThat(there: StoredHead, former: StoredHead): boolean {
+  return (
+    there.receivedAt <= former.receivedAt && there.etag === former.etag && there.lastModified === former.lastModified
+  );
+}
+
 /** Applies a 304: the merged response is judged for storing just as a new one is. */
 export function refreshHead(question: RefreshQuestion): RefreshDecision {
   return speaksOf(question.fields304, question.entry) ? update(question) : { kind: 'mismatch' };

@@ -37,11 +37,6 @@ export function parseTags(fields: FieldList): Tags {
   return found === undefined || found.size === 0 ? NONE : { kind: 'tags', tags: [...found].toSorted() };
 }
 
-/** Whether `tag` may be the name of a purge. */
-export function isTag(tag: string): boolean {
-  return tag.length <= MAX_TAG_LENGTH && VISIBLE.test(tag);
-}
-
 /**
  * Fields that speak to this cache and to nobody behind it: they are kept beside the response and not sent to clients. A
  * CDN-Cache-Control goes on, for caches between here and the client (RFC 9213 section 3.1).

@@ -3,6 +3,8 @@
 import { combinedField, type FieldList, field } from '../fields.ts';
 import type { StoredHead } from './entry.ts';
 import { parseHttpDate } from './http-date.ts';
+import { COOKIE_PREFIX } from './policy.ts';
+import { hasVaryValue } from './vary.ts';
 
 /** The fields to send to validate `entry` (RFC 9111 section 4.3.1); empty when it has no validator. */
 export function conditionalFields(entry: StoredHead): string[] {
@@ -15,40 +17,67 @@ export function conditionalFields(entry: StoredHead): string[] {
 }
 
 /** Tags that one question may name, and characters of all together: what is not named is asked for anew. */
-const MAX_TAGS = 20;
-const MAX_TAGS_LENGTH = 2000;
+const MAX_TAGS = 8;
+const MAX_TAGS_LENGTH = 1000;
+
+/** RFC 9110 section 8.8.3; one that is none would break a list. */
+const ENTITY_TAG = /^(?:W\/)?"[\x21\x23-\x7e\x80-\xff]*"$/;
 
 /**
- * The fields to send to validate whichever of `entries` is still current: all variants stored for a URL, when none of them was
- * chosen (section 4.1). Entity tags only, as section 4.3.1 says for more than one; those received last first.
+ * Which of `stored`, the variants of one URL, none of them for this request, an origin is asked about: whether one is what it would
+ * answer with (RFC 9111 section 4.1). Those received last first, each entity tag once. Never by date: two languages may well be of
+ * the same second. `ofRoute`: names that the route adds to what answers vary by.
  */
-export function conditionalFieldsOf(entries: readonly StoredHead[]): string[] {
-  const [only] = entries;
-  if (only !== undefined && entries.length === 1) return conditionalFields(only);
-  const tags = new Set<string>();
+export function askedAbout<T extends { readonly head: StoredHead }>(
+  stored: readonly T[],
+  requestFields: FieldList,
+  ofRoute: readonly string[] = [],
+): readonly T[] {
+  const agrees = ({ vary, variant }: StoredHead): boolean =>
+    vary.every((name) => !mustAgree(name, ofRoute) || hasVaryValue(variant, name, requestFields));
+  const asked = new Map<string, T>();
   let length = 0;
-  for (const { etag } of entries.toSorted((a, b) => b.receivedAt - a.receivedAt)) {
-    if (etag === undefined || tags.has(etag)) continue;
+  for (const entry of stored.toSorted((a, b) => b.head.receivedAt - a.head.receivedAt)) {
+    const { etag } = entry.head;
+    if (etag === undefined || asked.has(etag) || !mayAnswer(entry.head, etag) || !agrees(entry.head)) continue;
     length += etag.length + 2;
-    if (tags.size === MAX_TAGS || length > MAX_TAGS_LENGTH) break;
-    tags.add(etag);
+    if (asked.size === MAX_TAGS || length > MAX_TAGS_LENGTH) break;
+    asked.set(etag, entry);
   }
-  return tags.size === 0 ? [] : ['if-none-match', [...tags].join(', ')];
+  return [...asked.values()];
+}
+
+/** A 304 stands for a 200, and only what is stored as a whole can be made into an answer. */
+function mayAnswer({ status, slices }: StoredHead, etag: string): boolean {
+  return status === 200 && slices === undefined && ENTITY_TAG.test(etag);
 }
 
 /**
- * Which of `candidates` a 304 makes current again (section 4.3.4): all that have its strong tag, or the most recent of those
- * that its weak tag or its date names, or, where it names nothing, the only one.
+ * Too many origins give one tag to a version, in whatever coding and for whomever: such a one must not have us give gzip to a client
+ * that cannot read it, nor what is one user's to another. One that does not even say what its answers vary by is not trusted to
+ * tell them apart.
+ */
+function mustAgree(name: string, ofRoute: readonly string[]): boolean {
+  const ofClient = name === 'accept-encoding' || name === 'authorization' || name === 'cookie';
+  // A route that added a cookie to the key may not do so any more.
+  return ofClient || name.startsWith(COOKIE_PREFIX) || ofRoute.includes(name);
+}
+
+/** The field to send to validate all of `asked`; none where there are none. */
+export function tagsField(asked: readonly { readonly head: StoredHead }[]): string[] {
+  return asked.length === 0 ? [] : ['if-none-match', asked.map(({ head }) => head.etag).join(', ')];
+}
+
+/**
+ * Which of those `asked` about a 304 says is current (RFC 9111 section 4.3.4): the one with its strong tag, or the most recent that
+ * its weak tag matches, or, where it names none, the only one. Its date says nothing: it was not asked by one.
  */
 export function selectFor304<T extends { readonly head: StoredHead }>(
-  candidates: readonly T[],
+  asked: readonly T[],
   fields304: FieldList,
-): readonly T[] {
-  const etag = field(fields304, 'etag');
-  if (etag === undefined && field(fields304, 'last-modified') === undefined && candidates.length > 1) return [];
-  const named = candidates.filter(({ head }) => speaksOf(fields304, head));
-  if (named.length <= 1 || (etag !== undefined && !etag.startsWith('W/'))) return named;
-  return named.toSorted((a, b) => b.head.dateMs - a.head.dateMs || b.head.receivedAt - a.head.receivedAt).slice(0, 1);
+): T | undefined {
+  if (asked.length > 1 && field(fields304, 'etag') === undefined) return undefined;
+  return asked.find(({ head }) => speaksOf(fields304, head));
 }
 
 /** Those of a request that a cache can judge, each line joined with the others of its name. */

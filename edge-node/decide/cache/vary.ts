@@ -46,6 +46,11 @@ function selecting(name: string, requestFields: FieldList): string | undefined {
   return value === undefined ? undefined : normalised(name, value);
 }
 
+/** Whether `variant`, of {@link varyValues}, is that of a request with the same value of `name` as this one. */
+export function hasVaryValue(variant: string, name: string, requestFields: FieldList): boolean {
+  return `\n${variant}`.includes(`\n${varyValues([name], requestFields)}`);
+}
+
 /** The entry that matches the request; of several the one with the most recent Date, then the one received last. */
 export function selectVariant(entries: readonly CacheEntry[], requestFields: FieldList): CacheEntry | undefined {
   let selected: CacheEntry | undefined;

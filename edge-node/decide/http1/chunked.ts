@@ -20,8 +20,6 @@ const HTAB = 0x09;
 const SP = 0x20;
 const SEMICOLON = 0x3b;
 const SIZE_DIGITS = 8;
-/** Octets of a chunk's size line at most; less than these are left over while it is incomplete. */
-export const SIZE_LINE_MAX: number = SIZE_DIGITS + 2;
 
 const FORBIDDEN: ReadonlySet<string> = new Set(['content-length', 'transfer-encoding', 'host']);
 

@@ -29,9 +29,7 @@ const COMMON = Object.keys(
   ),
 );
 
-/** The trie's node that no common name passes through: once there, a name stays there. */
-export const NO_NAME = 0;
-/** The trie's root. */
+/** The trie's root. No common name passes through node 0: once there, a name stays there. */
 export const NAME_START = 1;
 
 const WIDTH = 128;

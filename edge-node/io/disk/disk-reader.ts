@@ -138,6 +138,7 @@ class BodyReader implements OpenBody {
   #sink: BodySink | undefined;
   #at = 0;
   #to = 0;
+  #more = false;
   #open = true;
   #busy = false;
   #waits = false;
@@ -160,10 +161,11 @@ class BodyReader implements OpenBody {
     this.#onDamage = onDamage;
   }
 
-  start(sink: BodySink, from: number, to: number): void {
+  start(sink: BodySink, from: number, to: number, more = false): void {
     this.#sink = sink;
     this.#at = from;
     this.#to = Math.min(to, this.#head.bodyBytes);
+    this.#more = more;
     this.#next();
   }
 
@@ -182,7 +184,7 @@ class BodyReader implements OpenBody {
   #next(): void {
     if (!this.#open || this.#busy || this.#waits) return;
     if (this.#at >= this.#to) {
-      this.close();
+      if (!this.#more) this.close();
       this.#sink?.end();
       return;
     }

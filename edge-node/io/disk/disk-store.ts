@@ -6,6 +6,7 @@ import type { Log } from '../../../infra/runtime/log.ts';
 import type { BodySource } from '../../decide/cache/body-source.ts';
 import type { CacheEntry, Storable, StoredHead, StoreWriter } from '../../decide/cache/entry.ts';
 import { encodeRecord, RecordReader } from '../../decide/cache/record.ts';
+import { isStillThat } from '../../decide/cache/refresh.ts';
 import { StringHash } from '../../decide/hash.ts';
 import { Appender } from './appender.ts';
 import { DiskIndex, type Located } from './disk-index.ts';
@@ -184,21 +185,21 @@ export class DiskStore {
   }
 
   /**
-   * Replaces the head of what is stored under the key and `former`, the variant. `hasBody`: it is at hand, in `entry`. False:
-   * there is no such thing, or what is there was requested after a purge that this one was requested before.
+   * Replaces `former`, the head of what is stored. `hasBody`: it is at hand, in `entry`. False: there is no such thing, or what is
+   * there was requested after a purge that this one was requested before.
    */
-  refresh(entry: Storable, former: string, hasBody: boolean): boolean {
+  refresh(entry: Storable, former: StoredHead, hasBody: boolean): boolean {
     const { key, head } = entry;
-    const located = this.index.isOff ? undefined : this.#locate(key, former);
+    const located = this.index.isOff ? undefined : this.#locate(key, former.variant);
     if (located === undefined) return false;
     const barrier = head.barrier + this.#handles.identity.barrierBase;
     if (located.barrier > barrier) return false;
-    if (head.variant !== former) {
+    if (head.variant !== former.variant) {
       this.#kill(located);
       return hasBody && this.put(entry);
     }
     this.index.locked(() => this.index.segments.pin(located.segment));
-    void this.#refresh(located, entry, barrier, hasBody).catch((error: unknown) => this.fail(error));
+    void this.#refresh(located, entry, former, hasBody).catch((error: unknown) => this.fail(error));
     return true;
   }
 
@@ -335,19 +336,22 @@ export class DiskStore {
   }
 
   /** In its place where it fits. The segment is pinned. */
-  async #refresh(located: Located, entry: Storable, barrier: number, hasBody: boolean): Promise<void> {
+  async #refresh(located: Located, entry: Storable, former: StoredHead, hasBody: boolean): Promise<void> {
     const text = encodeRecord(entry);
     const { segment } = located;
     let patching = false;
     try {
       const record = await this.reader.read(located, 0);
       if (record === undefined || record === 'gone' || !this.index.locked(() => this.index.isThere(located))) return;
+      const there = this.#records.read(record.text, entry.key);
+      if (there === undefined || !isStillThat(there.head, former)) return;
       if (text.length > record.head.roomBytes) {
         if (!hasBody) this.#kill(located);
         else if (!this.appender.has(this.#name(entry.key, entry.head.variant))) this.put(entry);
         return;
       }
-      const { boot } = this.#handles.identity;
+      const { boot, barrierBase } = this.#handles.identity;
+      const barrier = entry.head.barrier + barrierBase;
       const front = encodeFront({ ...record.head, boot, barrier, textBytes: text.length }, text, record.table);
       this.index.locked(() => this.index.setBarrier(located.slot, barrier));
       patching = true;

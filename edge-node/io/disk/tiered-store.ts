@@ -9,6 +9,7 @@ import type {
   StoreStats,
   StoreWriter,
 } from '../../decide/cache/entry.ts';
+import { isStillThat } from '../../decide/cache/refresh.ts';
 import type { SlowStore } from '../../ports.ts';
 import { type DiskEntry, type DiskStore, StoredOnDisk } from './disk-store.ts';
 
@@ -77,12 +78,15 @@ export class TieredStore<Memory extends CacheStore = CacheStore> implements Cach
   }
 
   refresh(entry: CacheEntry, head: StoredHead): void {
-    const former = entry.head.variant;
+    const former = entry.head;
     const hasBody = entry.source === undefined;
     const isOnDisk = this.disk.refresh({ ...named(entry), head, body: entry.body }, former, hasBody);
     if (!(entry instanceof StoredOnDisk)) this.memory.refresh(entry, head);
     else if (isOnDisk && hasBody && entry.body.length <= this.#options.maxMemoryBody) {
-      this.memory.put({ ...named(entry), head, body: ownBody(entry.body) });
+      // It may have come there too since it was read from the disk, or another in its place.
+      const inMemory = this.#inMemory(former, entry.key);
+      if (inMemory === undefined) this.memory.put({ ...named(entry), head, body: ownBody(entry.body) });
+      else if (isStillThat(inMemory.head, former)) this.memory.refresh(inMemory, head);
     }
   }
 
@@ -108,7 +112,7 @@ export class TieredStore<Memory extends CacheStore = CacheStore> implements Cach
 
   #promote({ entry, again, isUnchanged }: DiskEntry): CacheEntry {
     const small = entry.source === undefined && entry.body.length <= this.#options.maxMemoryBody;
-    if (!again || !small || this.#isInMemory(entry, entry.head)) return entry;
+    if (!again || !small || this.#inMemory(entry.head, entry.key)) return entry;
     const stored = this.memory.put({ ...named(entry), head: entry.head, body: ownBody(entry.body) });
     if (stored === undefined) return entry;
     // Whoever removes it removes it from the disk first: from memory either they take it now, or it was too early for them.
@@ -116,8 +120,8 @@ export class TieredStore<Memory extends CacheStore = CacheStore> implements Cach
     return stored;
   }
 
-  #isInMemory({ key }: CacheEntry, { variant }: StoredHead): boolean {
-    return this.memory.find(key).some(({ head }) => head.variant === variant);
+  #inMemory({ variant }: StoredHead, key: string): CacheEntry | undefined {
+    return this.memory.find(key).find(({ head }) => head.variant === variant);
   }
 }
 

@@ -6,9 +6,8 @@ import { isSameVersion, wholeFields } from '../../decide/cache/partial.ts';
 import { refreshHead } from '../../decide/cache/refresh.ts';
 import { bodyLength, type Sliced, sliceAt, sliceHead, sliceKey } from '../../decide/cache/slices.ts';
 import { variesBeyondKey } from '../../decide/forward.ts';
-import { isPurged } from '../../decide/purged.ts';
 import type { Ports } from '../../ports.ts';
-import { askedName, type Exchange, type OriginAnswer, required } from '../exchange.ts';
+import { type Exchange, isPurgedFor, type OriginAnswer, required } from '../exchange.ts';
 import { SliceWriter } from './slice-writer.ts';
 
 /** A slice that is there: in memory, or open on disk. */
@@ -125,7 +124,7 @@ export class SliceIndex {
   }
 
   #isPurged(entry: Pick<CacheEntry, 'host' | 'purgeTarget' | 'head'>): boolean {
-    return isPurged(this.#ports.barrier, entry, askedName(this.#x));
+    return isPurgedFor(this.#x, this.#ports, entry);
   }
 
   #usable([entry]: readonly CacheEntry[], index: number): FoundSlice | undefined {

@@ -1,26 +1,38 @@
 // lookUp, refresh, store: what the cache has for a request, and what it makes of an origin's answer.
 import { type CacheEntry, makeHead, type StoredHead } from '../../decide/cache/entry.ts';
 import type { NotStoredReason } from '../../decide/cache/explain.ts';
-import { nearsExpiry } from '../../decide/cache/fills.ts';
+import { nearsExpiry, supersedes } from '../../decide/cache/fills.ts';
 import { judge } from '../../decide/cache/freshness.ts';
 import { invalidatedKeys } from '../../decide/cache/invalidation.ts';
 import { cacheKey, purgeName } from '../../decide/cache/key.ts';
-import { keyTarget } from '../../decide/cache/policy.ts';
+import { type KeyRules, keyTarget } from '../../decide/cache/policy.ts';
 import { refreshHead, updateByHead } from '../../decide/cache/refresh.ts';
-import { classifyRequest, type RequestClass, requestDirectives } from '../../decide/cache/request.ts';
+import { classifyRequest, invalidates, type RequestClass, requestDirectives } from '../../decide/cache/request.ts';
 import { bodyLength } from '../../decide/cache/slices.ts';
 import { decideStore, type StoreDecision } from '../../decide/cache/storable.ts';
-import { hasConditions } from '../../decide/cache/validation.ts';
+import { hasConditions, selectFor304 } from '../../decide/cache/validation.ts';
 import { selectVariant } from '../../decide/cache/vary.ts';
+import { findRoute } from '../../decide/compile.ts';
 import { failure } from '../../decide/errors.ts';
+import type { FieldList } from '../../decide/fields.ts';
 import { responseFraming, variesBeyondKey } from '../../decide/forward.ts';
 import { isPurged, judgedHead } from '../../decide/purged.ts';
 import type { Ports } from '../../ports.ts';
-import { askedName, type Exchange, finish, type OriginAnswer, required, useEntry } from '../exchange.ts';
+import {
+  askedName,
+  type Exchange,
+  finish,
+  NO_VARIANTS,
+  type OriginAnswer,
+  required,
+  serveStale,
+  useEntry,
+} from '../exchange.ts';
 import type { FillTable } from '../fill-table.ts';
 import type { RequestMemo } from '../request-memo.ts';
 import type { Engine, StepFunction } from '../run.ts';
 import { beginSlices } from '../slices/whole.ts';
+import { copyVariant } from '../variant-copy.ts';
 
 export const lookUp: StepFunction<'lookUp'> = (x, engine) => {
   const { ports } = engine;
@@ -42,6 +54,7 @@ export const lookUp: StepFunction<'lookUp'> = (x, engine) => {
   const { directives } = x.requestClass;
   if (!entry) {
     x.forward = variants.length === 0 ? 'uri-miss' : 'vary-miss';
+    x.variants = variants.map(({ host, purgeTarget, head }) => ({ host, purgeTarget, head }));
     return directives.onlyIfCached ? notCached(x) : 'collapse';
   }
   // Most were requested after the newest purge of either kind.
@@ -72,8 +85,7 @@ export const lookUp: StepFunction<'lookUp'> = (x, engine) => {
     return 'respond';
   }
   x.stale = entry;
-  x.staleAllowed = judgement.mayServeStale;
-  x.staleOnError = judgement.mayServeOnError;
+  x.judgement = judgement;
   x.forward = judgement.reason;
   return directives.onlyIfCached ? notCached(x) : 'collapse';
 };
@@ -117,11 +129,13 @@ function notCached(x: Exchange): 'refuse' {
   return 'refuse';
 }
 
-export const refresh: StepFunction<'refresh'> = (x, { ports }) => {
+export const refresh: StepFunction<'refresh'> = (x, { ports, fills }) => {
   const answer = required(x.answer, 'answer');
-  const stale = required(x.stale, 'stale entry');
+  const { stale } = x;
+  const entry = stale ?? variantFor304(x, ports, answer.fields);
+  if (entry === undefined) return askAnew(x);
   const decision = refreshHead({
-    entry: stale.head,
+    entry: entry.head,
     fields304: answer.fields,
     requestFields: x.request.fields,
     policy: required(x.route, 'route').cache,
@@ -129,21 +143,35 @@ export const refresh: StepFunction<'refresh'> = (x, { ports }) => {
     receivedAt: answer.receivedAt,
     barrier: x.barrier,
   });
-  if (decision.kind === 'mismatch' || !useEntry(x, stale)) {
-    // Ask again, for the whole this time.
-    x.tee?.abort();
-    x.stale = undefined;
-    return 'fetch';
-  }
+  if (decision.kind === 'mismatch' || !useEntry(x, entry)) return askAnew(x);
+  const { head } = decision;
   x.outcome = 'revalidated';
-  x.freshHead = decision.head;
-  const unkeyed = variesBeyondKey(decision.head.vary, x.request.fields);
+  x.freshHead = head;
+  const unkeyed = variesBeyondKey(head.vary, x.request.fields);
   x.stored = decision.kind === 'refresh' && !unkeyed;
-  if (x.stored) ports.cache.refresh(stale, decision.head);
-  else if (unkeyed || (decision.kind === 'answer-only' && decision.remove)) ports.cache.removeEntry(stale);
   if (decision.kind === 'answer-only') x.forwardDetail = decision.reason;
+  // Of the requests that another variant is stored for, the answer to this one says nothing.
+  if (stale === undefined) x.stored &&= copyVariant(x, fills, entry, head);
+  else if (x.stored) ports.cache.refresh(stale, head);
+  else if (unkeyed || (decision.kind === 'answer-only' && decision.remove)) ports.cache.removeEntry(stale);
   return 'respond';
 };
+
+/** Which of the variants that the origin was asked about is the answer, if it is here still. */
+function variantFor304(x: Exchange, { cache }: Ports, fields304: FieldList): CacheEntry | undefined {
+  const named = selectFor304(x.variants, fields304)?.head;
+  if (named === undefined) return undefined;
+  const isIt = ({ head }: CacheEntry): boolean => head.variant === named.variant && head.etag === named.etag;
+  return cache.find(x.key).find(isIt) ?? x.found?.find(isIt);
+}
+
+/** The 304 speaks of nothing that is here: an origin is asked again, for the whole. */
+function askAnew(x: Exchange): 'fetch' {
+  x.tee?.abort();
+  x.stale = undefined;
+  x.variants = NO_VARIANTS;
+  return 'fetch';
+}
 
 export const store: StepFunction<'store'> = (x, { ports, fills }) => {
   const answer = required(x.answer, 'answer');
@@ -153,13 +181,16 @@ export const store: StepFunction<'store'> = (x, { ports, fills }) => {
   const unasked = answer.status === 304 && x.conditionsHeld;
   if (framing.kind === 'malformed' || unasked) {
     tee.abort();
+    // It is as if none had come.
+    x.answer = undefined;
+    if (serveStale(x, ports, undefined)) return 'respond';
     x.failure = failure(
       'origin-malformed',
       framing.kind === 'malformed' ? framing.detail : 'a 304 without a condition',
     );
     return 'refuse';
   }
-  invalidate(x, fills, answer);
+  if (invalidates(x.request.method, answer.status)) invalidate(x, fills, answer);
   if (x.request.method === 'HEAD' && x.stale) freshenByHead(x, ports, answer, x.stale);
   const decision = decideAnswer(x, answer);
   x.answerLength = framing.kind === 'length' ? framing.length : undefined;
@@ -169,6 +200,8 @@ export const store: StepFunction<'store'> = (x, { ports, fills }) => {
     fills.onStorable(x.key);
   } else {
     if (x.outcome === 'miss') notStored(x, ports, decision.reason);
+    const asked = x.conditionsHeld ? x.stale : undefined;
+    if (asked !== undefined && supersedes(answer.status, decision.reason)) ports.cache.removeEntry(asked);
     // Only to judge the client's own conditions by.
     if (x.conditionsHeld && hasConditions(x.request.fields)) x.freshHead = headOf(x, answer, decision);
   }
@@ -201,8 +234,10 @@ function invalidate(x: Exchange, fills: FillTable, answer: OriginAnswer): void {
   const { method, scheme } = x.request;
   const { authority, target } = required(x.admitted, 'admission');
   const { status, fields } = answer;
-  const { key } = required(x.route, 'route').cache;
-  const keys = invalidatedKeys({ method, status, responseFields: fields, scheme, authority, target, key });
+  const site = required(x.site, 'site');
+  // What Location names may be on another route.
+  const keyOf = (named: string): KeyRules | undefined => findRoute(site, named.split('?', 1)[0] ?? '')?.cache.key;
+  const keys = invalidatedKeys({ method, status, responseFields: fields, scheme, authority, target, keyOf });
   for (const name of keys) fills.invalidate(name);
 }
 

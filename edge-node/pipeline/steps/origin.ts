@@ -2,18 +2,17 @@
 // again and an origin is left that has not failed it.
 
 import type { CacheEntry, StoreWriter } from '../../decide/cache/entry.ts';
-import { isOriginError } from '../../decide/cache/freshness.ts';
-import { conditionalFields } from '../../decide/cache/validation.ts';
+import type { Asked } from '../../decide/cache/slices.ts';
+import { askedAbout, conditionalFields, tagsField } from '../../decide/cache/validation.ts';
 import { failure } from '../../decide/errors.ts';
 import type { FieldList } from '../../decide/fields.ts';
 import { forwardedFor, forwardRequestFields, responseFields } from '../../decide/forward.ts';
 import { DateText } from '../../decide/http1/response-head.ts';
-import { isPurged } from '../../decide/purged.ts';
 import { decideRetry, type OriginFailure } from '../../decide/retry.ts';
 import { passableTrailers, takesTrailers } from '../../decide/trailers.ts';
 import { asksForWebSocket, WEBSOCKET } from '../../decide/upgrade.ts';
 import type { BodyReceiver, OriginCall, OriginHandler, Ports, RequestBody } from '../../ports.ts';
-import { askedName, type Exchange, finish, required, useEntry } from '../exchange.ts';
+import { type Exchange, finish, isPurgedFor, NO_VARIANTS, required, serveStale } from '../exchange.ts';
 import { originsFor } from '../origins.ts';
 import type { Engine, StepFunction } from '../run.ts';
 import { isForSlices, partToAsk, withRange } from '../slices/asking.ts';
@@ -27,7 +26,7 @@ export const choose: StepFunction<'choose'> = (x, { ports }) => {
   if (!x.candidates) {
     const { up, lastResort } = originsFor(x, ports);
     if (up.length > 0) x.candidates = up;
-    else if (serveStale(x)) return 'respond';
+    else if (serveStale(x, ports, undefined)) return 'respond';
     // Never nothing: what measures as down may yet answer.
     else x.candidates = lastResort ? [lastResort] : [];
   }
@@ -42,19 +41,22 @@ export const fetch: StepFunction<'fetch'> = (x, engine) => {
   const { ports } = engine;
   const { authority } = required(x.admitted, 'admission');
   const origin = required(x.origin, 'origin');
+  // A purge since the look-up ends its use: an origin must not even be asked whether it is still good.
+  if (x.stale !== undefined && isPurgedFor(x, ports, x.stale)) x.stale = undefined;
   const asked = partToAsk(x, engine);
   if (asked !== undefined) x.slicing = { ...x.slicing, asked };
   // A head alone, or a part that is no slice, is asked for as the client asked: it is of no use to the cache.
   const lookedUp = x.request.method === 'GET' && x.requestClass?.kind === 'lookup' ? x.requestClass : undefined;
   const cacheable = lookedUp !== undefined && (!lookedUp.range || asked !== undefined);
-  x.revalidating = cacheable && x.stale !== undefined;
+  const own = cacheable ? ownConditions(x, ports, asked) : NO_CONDITIONS;
+  x.revalidating = own.length > 0;
   x.conditionsHeld = cacheable;
   const fields = forwardRequestFields(x.request, {
     edge: ports.edge,
     authority,
     forwardedFor: forwardedFor(x.request, required(x.serving, 'snapshot').isTrusted),
     mode: cacheable ? 'cacheable' : 'bypass',
-    conditions: withRange(asked, x.revalidating && x.stale ? conditionalFields(x.stale.head) : NO_CONDITIONS),
+    conditions: withRange(asked, own),
   });
   // The barrier is read before the request leaves: a purge from now on counts against its answer.
   x.barrier = ports.barrier.current;
@@ -74,6 +76,16 @@ export const fetch: StepFunction<'fetch'> = (x, engine) => {
   handler.begin(ports.origins.send(origin, request, handler));
   return 'wait';
 };
+
+/** The cache's own, by which an origin is asked about what is stored. */
+function ownConditions(x: Exchange, ports: Ports, asked: Asked | undefined): FieldList {
+  if (x.stale !== undefined) return conditionalFields(x.stale.head);
+  if (x.variants.length === 0) return NO_CONDITIONS;
+  const current = x.variants.filter((entry) => !isPurgedFor(x, ports, entry));
+  const ofRoute = required(x.route, 'route').cache.key?.vary;
+  x.variants = asked === undefined ? askedAbout(current, x.request.fields, ofRoute) : NO_VARIANTS;
+  return tagsField(x.variants);
+}
 
 /** One attempt at one origin. */
 class Fetch implements OriginHandler, TeeOwner {
@@ -126,14 +138,12 @@ class Fetch implements OriginHandler, TeeOwner {
 
   onHead(status: number, received: FieldList): void {
     const x = this.#x;
-    const mayStale = x.staleOnError && x.stale !== undefined && isOriginError(status) && !this.#isPurged(x, x.stale);
-    if (mayStale && serveStale(x)) {
-      this.#headSeen = true;
+    this.#answer(status, received);
+    if (serveStale(x, this.#ports, status)) {
       this.#tee?.abort();
       this.#engine.resume(x, 'fetch', 'respond');
       return;
     }
-    this.#answer(status, received);
     if (isForSlices(x, status)) this.#engine.resume(x, 'fetch', 'slice');
     else this.#engine.resume(x, 'fetch', status === 304 && x.revalidating ? 'refresh' : 'store');
   }
@@ -180,13 +190,7 @@ class Fetch implements OriginHandler, TeeOwner {
     else this.#engine.resume(x, 'fetch', this.#afterFailure(x, cause));
   }
 
-  #isPurged(x: Exchange, entry: CacheEntry): boolean {
-    return isPurged(this.#ports.barrier, entry, askedName(x));
-  }
-
   #afterFailure(x: Exchange, cause: OriginFailure): Next<'fetch'> {
-    // A purge since the look-up ends its use: an origin must not be asked whether it is still good.
-    if (x.stale && this.#isPurged(x, x.stale)) x.stale = undefined;
     const left = (x.candidates?.length ?? 0) - x.attempt;
     const decision = decideRetry(cause, x.request.method, x.client.body?.consumed === true, left);
     this.#ports.log.warn({ origin: x.origin?.name, detail: cause.detail, decision }, 'an origin failed a request');
@@ -197,15 +201,8 @@ class Fetch implements OriginHandler, TeeOwner {
       }
       return 'choose';
     }
-    if (serveStale(x)) return 'respond';
+    if (serveStale(x, this.#ports, undefined)) return 'respond';
     x.failure = failure(cause.code, cause.detail);
     return 'refuse';
   }
-}
-
-/** Whether there is something stale that may be answered with; then it is. */
-function serveStale(x: Exchange): boolean {
-  if (!x.stale || !(x.staleAllowed || x.staleOnError) || !useEntry(x, x.stale)) return false;
-  x.outcome = 'stale';
-  return true;
 }

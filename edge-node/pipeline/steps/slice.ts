@@ -20,11 +20,10 @@ import { selectVariant } from '../../decide/cache/vary.ts';
 import { failure } from '../../decide/errors.ts';
 import { combinedField, withoutFields } from '../../decide/fields.ts';
 import { responseFraming } from '../../decide/forward.ts';
-import { isPurged } from '../../decide/purged.ts';
 import {
-  askedName,
   type Exchange,
   finish,
+  isPurgedFor,
   NOT_SLICED,
   type OriginAnswer,
   required,
@@ -166,7 +165,7 @@ function takePart(x: Exchange, engine: Engine, answer: OriginAnswer, reading: Us
   }
   // Others may have begun with it while this was on its way.
   const known = selectVariant(ports.cache.find(x.key), x.request.fields);
-  if (known?.head.slices && isOf(known, answer, reading) && !isPurged(ports.barrier, known, askedName(x))) {
+  if (known?.head.slices && isOf(known, answer, reading) && !isPurgedFor(x, ports, known)) {
     return join(x, engine, answer, reading, new SliceIndex(x, ports, known, known.head, true));
   }
   return begin(x, engine, answer, reading);

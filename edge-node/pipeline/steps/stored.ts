@@ -87,10 +87,7 @@ function forwardedPreparation(x: Exchange, ports: Ports, head: StoredHead, ageMs
   return made;
 }
 
-/**
- * From a body that is not in memory, `length` long and open. Nothing of it is kept for others. Several parts at once are to be had of
- * slices alone: else the whole is a right answer to that, too (RFC 9110 section 14.2).
- */
+/** From a body that is not in memory, `length` long and open. Nothing of it is kept for others. */
 function respondFromBody(x: Exchange, ports: Ports, ready: Preparation, body: OpenBody, length: number): void {
   const { method, fields } = x.request;
   const { head } = ready;
@@ -109,7 +106,7 @@ function respondFromBody(x: Exchange, ports: Ports, ready: Preparation, body: Op
   } else if (part !== undefined) {
     begin(x, 206, partFields(ready, part, length), part.to - part.from);
     sendBody(x, ports, body, [part]);
-  } else if (range?.kind === 'parts' && head.slices !== undefined) {
+  } else if (range?.kind === 'parts') {
     const { pieces, fields: stated, length: sum } = multipart(ports, ready, range.parts, length);
     begin(x, 206, stated, sum);
     sendBody(x, ports, body, pieces);

@@ -41,14 +41,14 @@ async function metric(edge: Edge, name: string): Promise<number> {
   return Number(new RegExp(`^meridian_disk_cache_${name} (\\d+)$`, 'm').exec(text)?.[1]);
 }
 
-function get(edge: Edge, target: string): Promise<{ body: Buffer; cache: string }> {
+function get(edge: Edge, target: string, range?: string): Promise<{ body: Buffer; cache: string }> {
   return new Promise((resolve, reject) => {
     const options = {
       host: '127.0.0.1',
       port: edge.port,
       path: target,
       agent: false,
-      headers: { host: 'demo.example' },
+      headers: { host: 'demo.example', ...(range !== undefined && { range }) },
     };
     const request = http.get(options, (answer) => {
       const chunks: Buffer[] = [];
@@ -79,6 +79,17 @@ test('what was cached before a restart is served after it, and the folder is its
     assert.ok(body.equals(bodyOf(target, body.length)));
     assert.equal(body.length, target === '/large' ? LARGE : SMALL);
     assert.match(cache, /; hit/);
+  }
+  const parts = (await get(second, '/large', 'bytes=2000000-2000003,0-3,1000000-1299999')).body;
+  const large = bodyOf('/large', LARGE);
+  for (const [from, to] of [
+    [2_000_000, 2_000_003],
+    [0, 3],
+    [1_000_000, 1_299_999],
+  ] as const) {
+    const stated = `content-range: bytes ${from}-${to}/${LARGE}\r\n\r\n`;
+    const at = parts.indexOf(stated) + stated.length;
+    assert.ok(parts.subarray(at, at + to + 1 - from).equals(large.subarray(from, to + 1)), `${from}-${to}`);
   }
   // Probes aside.
   const asked = origin.received.map(({ target }) => target).filter((target) => target !== '/health');

@@ -136,8 +136,12 @@ describe('in words', () => {
   });
   test('bypass, absent, purged', () => {
     assert.match(explainCache({ kind: 'bypass', reason: 'policy' }).reason, /^policy: /);
-    assert.match(explainCache({ kind: 'absent', variants: 0 }).reason, /^uri-miss: /);
-    assert.match(explainCache({ kind: 'absent', variants: 2 }).reason, /^vary-miss: 2 stored/);
+    assert.match(explainCache({ kind: 'absent', variants: 0, asked: 0 }).reason, /^uri-miss: /);
+    assert.match(explainCache({ kind: 'absent', variants: 2, asked: 0 }).reason, /^vary-miss: 2 stored.*names$/);
+    assert.match(
+      explainCache({ kind: 'absent', variants: 2, asked: 1 }).reason,
+      /; an origin would be asked .* tags: 1$/,
+    );
     assert.match(
       explainCache({ kind: 'purged', head: headOf(['cache-control', 'max-age=60'], { barrier: 2 }), current: 5 })
         .reason,

@@ -53,7 +53,9 @@ test('a body that nobody takes is fetched to its end when little is left of it, 
 test('long bodies of known length are streamed; one failure is forgiven; what is gone ends what is stored', () => {
   assert.deepEqual([isStreamed(undefined), isStreamed(64 * KB), isStreamed(64 * KB + 1)], [false, false, true]);
   assert.deepEqual([afterFailure(1), afterFailure(2)], ['again', 'refuse']);
-  assert.deepEqual([200, 302, 404, 410, 403, 429, 503].filter(supersedes), [200, 302, 404, 410]);
+  const ends = (reason: string) => [200, 206, 302, 404, 410, 403, 429, 503].filter((s) => supersedes(s, reason));
+  assert.deepEqual(ends('no-store'), [200, 302, 404, 410]);
+  for (const ofTheRequest of ['authorization', 'request-no-store']) assert.deepEqual(ends(ofTheRequest), []);
 });
 
 test('keys are remembered for a while, and no more than so many', () => {

@@ -5,7 +5,7 @@ import { describe, test } from 'node:test';
 import type { CacheEntry, CacheStore, Storable, StoredHead } from '../../../../edge-node/decide/cache/entry.ts';
 import { seededRandom } from '../../../../infra/runtime/random.ts';
 import { storable } from './store-support.ts';
-import { below, named, pick } from './support.ts';
+import { below, headOf, named, pick } from './support.ts';
 
 export interface AnyStore {
   /** All variants, with their bodies. */
@@ -126,6 +126,22 @@ export function storedContract(name: string, make: (limits?: AnyLimits) => Promi
       store.remove(entry.key);
       store.refresh(entry, storable('/', '', { barrier: 6 }).head);
       assert.deepEqual(await bodies(store, '/'), []);
+    });
+
+    test('a refresh of what another response has taken the place of changes nothing', async () => {
+      const store = await make();
+      const of = (tag: string): Storable => ({
+        ...storable('/', tag),
+        head: headOf(['cache-control', 'max-age=60', 'etag', tag]),
+      });
+      store.put(of('"old"'));
+      const old = await only(store, '/');
+      store.put(of('"new"'));
+      await store.settle();
+      store.refresh(old, of('"old"').head);
+      await store.settle();
+      const found = await only(store, '/');
+      assert.deepEqual([found.head.etag, found.body.toString()], ['"new"', '"new"']);
     });
 
     test('a refresh into the place of another variant takes that place', async () => {

@@ -3,7 +3,6 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
   consumedFields,
-  isTag,
   MAX_TAG_LENGTH,
   MAX_TAGS,
   MAX_TAGS_LENGTH,
@@ -72,12 +71,6 @@ test('fields that have nothing for this cache alone are not copied', () => {
   assert.deepEqual(consumedFields(mixed), ['surrogate-key', 'a', 'meridian-cdn-cache-control', 'no-store']);
 });
 
-test('a purge names what could have been read', () => {
-  assert.ok(
-    isTag('product-1') && isTag('a,b') && !isTag('') && !isTag('a b') && !isTag('x'.repeat(MAX_TAG_LENGTH + 1)),
-  );
-});
-
 test('seeded fuzz: whatever stands there, tags are sorted, single, and such as can be purged', () => {
   const random = seededRandom(9213);
   const pieces = ['a', 'b', 'tag-1', ' ', ',', '\t', '"', 'é', '  ', ';', 'x'.repeat(100)];
@@ -91,7 +84,9 @@ test('seeded fuzz: whatever stands there, tags are sorted, single, and such as c
       .sort();
     assert.deepEqual(
       read,
-      plain.every(isTag) ? { kind: 'tags', tags: plain } : { kind: 'refused', reason: 'tags' },
+      plain.every((tag) => /^[!-~]{1,256}$/.test(tag))
+        ? { kind: 'tags', tags: plain }
+        : { kind: 'refused', reason: 'tags' },
       value,
     );
   }

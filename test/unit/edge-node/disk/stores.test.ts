@@ -30,7 +30,7 @@ async function diskAlone({ maxObjects = 1000, maxVariants = 20 }: AnyLimits = {}
   return {
     find: async (key) => ((await store.find(key)) ?? []).map(({ entry }) => entry),
     put: (entry) => void store.put(entry),
-    refresh: (entry, head) => store.refresh({ ...entry, head }, entry.head.variant, true),
+    refresh: (entry, head) => store.refresh({ ...entry, head }, entry.head, true),
     remove: (key) => store.remove(key),
     removeEntry: (entry) => store.removeVariant(entry.key, entry.head.variant),
     settle: disk.settle,

@@ -6,7 +6,7 @@ import type { CacheEntry, Storable } from '../../../../edge-node/decide/cache/en
 import { TieredStore } from '../../../../edge-node/io/disk/tiered-store.ts';
 import { MemoryStore } from '../../../../edge-node/io/memory-store.ts';
 import { bodies, put, storable } from '../cache/store-support.ts';
-import { named } from '../cache/support.ts';
+import { headOf, named } from '../cache/support.ts';
 import { assertBody, bodyOf, crash, type Disk, fromDisk, openDisk } from './disk-support.ts';
 
 const MIB = 1024 * 1024;
@@ -160,6 +160,28 @@ describe('memory before disk', () => {
     assert.equal((await disk.find('/'))[0]?.head.barrier, 2);
     assert.equal(disk.tier.store.stats().writes, 1, 'in its place');
   });
+
+  test('a refresh of what was read from disk also reaches what has come to memory since, if it is the same', async () => {
+    const { disk, store } = await tiers();
+    const of = (tag: string): Storable => ({
+      ...storable('/', tag),
+      head: headOf(['cache-control', 'no-cache', 'etag', tag]),
+    });
+    const fresh = headOf(['cache-control', 'max-age=60', 'etag', '"old"']);
+    for (const tag of ['"old"', '"new"']) {
+      store.put(of('"old"'));
+      await disk.settle();
+      store.memory.remove(named('/').key);
+      const entry = await stored(store, '/');
+      assert.ok(entry);
+      store.memory.put(of(tag));
+      store.refresh(entry, fresh);
+      await disk.settle();
+      const [inMemory] = store.find(named('/').key);
+      assert.deepEqual(inMemory?.head, tag === '"old"' ? fresh : of(tag).head);
+      assert.equal(inMemory?.body.toString(), tag);
+    }
+  });
 });
 
 describe('a large body', () => {
@@ -184,6 +206,33 @@ describe('a large body', () => {
       ] as const) {
         assert.ok((await read(found?.entry, from, to)).equals(BODY.subarray(from, to)));
       }
+    }
+  });
+
+  test('is read in several parts, one after the other, and its place is kept until the last has been', async () => {
+    const { disk, store } = await tiers({ limits: ROOMY });
+    assert.ok(write(store, '/large', BODY));
+    await disk.settle();
+    const [found] = await disk.find('/large');
+    const open = found?.source?.open();
+    assert.ok(open);
+    const parts = [
+      [1_000_000, 1_000_010],
+      [0, 300_000],
+      [1_499_999, 1_500_000],
+    ] as const;
+    const { index: places } = disk.tier.store;
+    const { segments } = places;
+    const isPinned = () =>
+      places.locked(() => Array.from({ length: segments.count }, (_, i) => segments.isPinned(i)).some(Boolean));
+    for (const [index, [from, to]] of parts.entries()) {
+      const chunks: Buffer[] = [];
+      await new Promise<void>((resolve, reject) => {
+        const chunk = (piece: Buffer): boolean => chunks.push(piece) > 0;
+        open.start({ chunk, end: resolve, failed: () => reject(new Error('failed')) }, from, to, index < 2);
+      });
+      assert.ok(Buffer.concat(chunks).equals(BODY.subarray(from, to)));
+      assert.equal(isPinned(), index < 2, `after part ${index}`);
     }
   });
 

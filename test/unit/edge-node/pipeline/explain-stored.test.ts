@@ -79,6 +79,10 @@ pipelineTest('variants of which none is for a plain GET are shown all the same',
   assert.equal(state, 'absent');
   assert.match(reason, /^vary-miss: 1 stored/);
   assert.deepEqual([stored[0]?.selected, stored[0]?.state], [false, 'fresh']);
+  world.store('fr', ['cache-control', 'max-age=60', 'vary', 'x-a', 'etag', '"fr"'], { fields: ['x-a', '2'] });
+  assert.match(cacheOf(world).reason, /^vary-miss: 2 stored.* tags: 1$/);
+  world.purge();
+  assert.match(cacheOf(world).reason, /^vary-miss: 2 stored.* names$/);
 });
 
 pipelineTest('after how many purges it was requested, and which one reaches it', (world) => {

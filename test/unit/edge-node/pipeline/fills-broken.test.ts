@@ -111,3 +111,17 @@ pipelineTest('when all have left in the middle of a body, what is worth it is fe
     }
   }
 });
+
+pipelineTest('an error that one takes something stale for is no reason to give it to all who wait', (world) => {
+  world.store('stored', ['cache-control', 'max-age=60', 'etag', '"v1"']);
+  world.clock.advance(61_000);
+  const takes = ['cache-control', 'stale-if-error=60'];
+  const first = world.request({ fields: takes });
+  const call = world.call();
+  const alike = world.request({ fields: takes });
+  const other = world.request();
+  call.answer(503, 'sorry', []);
+  assert.deepEqual([first.text, alike.text], ['stored', 'stored']);
+  world.call().answer(503, 'sorry', []);
+  assert.deepEqual([other.status, other.text], [503, 'sorry']);
+});

@@ -108,3 +108,21 @@ pipelineTest(
     assert.equal(merges, 840);
   },
 );
+
+pipelineTest('what is stale and is purged while a request waits is neither asked about nor served', (world) => {
+  for (const up of [true, false]) {
+    world.store('before', ['cache-control', 'max-age=60', 'etag', '"v1"']);
+    world.clock.advance(61_000);
+    world.request();
+    const call = world.call();
+    const waiting = world.request();
+    world.purge();
+    if (!up) world.takeDown('london', 'paris', 'sydney');
+    call.answer(200, 'for one', ['cache-control', 'private']);
+    const second = world.call();
+    assert.equal(second.field('if-none-match'), undefined);
+    second.answer(200, 'after', ['cache-control', 'private']);
+    assert.equal(waiting.text, 'after');
+    world.clock.advance(61_000);
+  }
+});

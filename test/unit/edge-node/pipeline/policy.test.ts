@@ -4,11 +4,13 @@ import { explain } from '../../../../edge-node/pipeline/explain.ts';
 import type { CachePolicy, Snapshot } from '../../../../proto/gen/meridian/v1/resources.ts';
 import { demoSnapshot, LONDON, pipelineTest } from '../../../support/pipeline.ts';
 
-function withPolicy(policy: Partial<CachePolicy>): Snapshot {
+/** `only`: on the route with this prefix; else on all. */
+function withPolicy(policy: Partial<CachePolicy>, only?: string): Snapshot {
   const snapshot = demoSnapshot();
+  const cache = { enabled: true, defaultTtlMs: 0, ...policy };
   const sites = snapshot.sites.map((site) => ({
     ...site,
-    routes: site.routes.map((route) => ({ ...route, cache: { enabled: true, defaultTtlMs: 0, ...policy } })),
+    routes: site.routes.map((route) => (only === undefined || only === route.pathPrefix ? { ...route, cache } : route)),
   }));
   return { ...snapshot, sites };
 }
@@ -150,6 +152,17 @@ pipelineTest('Location on the same origin ends what is stored there, elsewhere i
     assert.equal(world.cache.stats().objects, left);
   }
 });
+
+pipelineTest(
+  'Location on another route ends what is stored there, under the key that that route makes',
+  (world) => {
+    world.store('new', FRESH, { target: '/raw/new?x=1' });
+    world.request({ method: 'POST', target: '/form' });
+    world.call().answer(303, '', ['location', '/raw/new?y=2']);
+    assert.equal(world.cache.stats().objects, 0);
+  },
+  { snapshot: withPolicy({ key: { ...KEY, ignoreQuery: true } }, '/raw') },
+);
 
 pipelineTest('a purge of a surrogate key reaches what was stored with it', (world) => {
   world.store('tagged', [...FRESH, 'surrogate-key', 'shoes sale'], { target: '/a' });

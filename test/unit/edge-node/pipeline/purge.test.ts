@@ -266,3 +266,15 @@ pipelineTest('an answer that was on its way when a soft purge came is stale when
   again.head(304).end();
   assert.equal(second.text, 'before');
 });
+
+pipelineTest('HEAD makes nothing fresh again that is purged between two attempts', (world) => {
+  world.store('before', ETAG);
+  world.clock.advance(61_000);
+  world.request({ method: 'HEAD' });
+  const first = world.call();
+  world.purge();
+  first.fail('connect');
+  world.call().head(200, ['etag', '"v1"', 'cache-control', 'max-age=60']).end();
+  world.request();
+  world.call().answer(200, 'after');
+});

@@ -51,6 +51,27 @@ pipelineTest('a 200 takes the place of what was stored', (world) => {
   assert.equal(world.cache.stats().objects, 1);
 });
 
+pipelineTest(
+  'an answer that may not be stored ends what was stored, unless it failed or is of one request alone',
+  (world) => {
+    const secret = ['authorization', 'Basic eA=='];
+    for (const [status, answer, request, left] of [
+      [200, ['cache-control', 'private'], [], 0],
+      [404, ['cache-control', 'no-store'], [], 0],
+      [403, ['cache-control', 'no-store'], [], 1],
+      [503, ['cache-control', 'no-store'], [], 1],
+      [200, ['cache-control', 'max-age=60'], secret, 1],
+      [206, ['content-range', 'bytes 0-1/2'], ['range', 'bytes=0-1', ...secret], 1],
+    ] as const) {
+      storeAndExpire(world);
+      world.request({ fields: request });
+      world.call().answer(status, 'x', answer);
+      assert.equal(world.cache.stats().objects, left, `${status} ${request[0]}`);
+      world.cache.remove('http://demo.example/');
+    }
+  },
+);
+
 pipelineTest('a 304 that speaks of something else leads to a second request, for the whole', (world) => {
   storeAndExpire(world);
   const client = world.request();
@@ -69,6 +90,30 @@ pipelineTest('a 304 to a request without a condition is an origin’s mistake, n
   const call = world.call().head(304, ['etag', '"v1"']);
   assert.deepEqual([client.status, world.last.exchange.failure?.code, call.aborted], [502, 'origin-malformed', true]);
 });
+
+pipelineTest(
+  'nor is one about what has no validator, nor an answer without a length that can be read; both leave what is stored',
+  (world) => {
+    for (const [target, control, expected] of [
+      ['/may', 'max-age=60', 200],
+      ['/never', 'max-age=60, must-revalidate', 502],
+    ] as const) {
+      world.store('stored', ['cache-control', control], { target });
+      world.clock.advance(61_000);
+      for (const [status, fields] of [
+        [304, ['cache-control', 'max-age=60']],
+        [200, ['content-length', 'many']],
+      ] as const) {
+        const client = world.request({ target });
+        const waiting = world.request({ target });
+        world.call().head(status, fields);
+        if (expected === 502) world.call().head(status, fields);
+        assert.deepEqual([client.status, waiting.status], [expected, expected], `${target} ${status}`);
+        if (expected === 200) assert.match(client.cache ?? '', /^hit; ttl=-\d+; detail=stale-served$/);
+      }
+    }
+  },
+);
 
 pipelineTest('a 304 that forbids storing answers its client, and ends what was stored', (world) => {
   storeAndExpire(world);

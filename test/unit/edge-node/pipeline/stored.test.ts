@@ -204,10 +204,32 @@ pipelineTest('a part that a large body does not have is refused, with its length
   assert.equal(client.fields[client.fields.indexOf('content-range') + 1], `bytes */${TEXT.length}`);
 });
 
-pipelineTest('for several parts of a large body the whole is sent', (world) => {
-  const long = TEXT.repeat(100);
-  const client = asked(world, ['range', 'bytes=0-1,1000-1001'], 'GET', long);
-  assert.deepEqual([client.status, client.text], [200, long]);
+pipelineTest('several parts of a large body are read one after the other', (world) => {
+  const long = Array.from({ length: 500 }, (_, i) => String(i).padStart(4, '0')).join('');
+  const client = asked(world, ['range', 'bytes=1000-1001,0-9,-3'], 'GET', long);
+  const boundary = /^multipart\/byteranges; boundary=(\w+)$/.exec(client.field('content-type') ?? '')?.[1] ?? '';
+  const parts = client.text.split(`--${boundary}`).slice(1, -1);
+  assert.deepEqual(
+    parts.map((part) => part.split('\r\n').slice(1, 4)),
+    [
+      ['content-range: bytes 1000-1001/2000', '', long.slice(1000, 1002)],
+      ['content-range: bytes 0-9/2000', '', long.slice(0, 10)],
+      ['content-range: bytes 1997-1999/2000', '', long.slice(-3)],
+    ],
+  );
+  assert.deepEqual([client.status, client.length, client.state], [206, client.text.length, 'ended']);
+  assert.deepEqual([world.last.end, world.last.bytes], ['complete', client.text.length]);
+});
+
+pipelineTest('a client that leaves between two parts of a large body closes it', (world) => {
+  const { disk, body } = large(world, TEXT.repeat(100));
+  const client = world.request({ fields: ['range', 'bytes=0-1,1000-1009'] });
+  disk.answer();
+  body.step();
+  body.step();
+  client.leave();
+  client.abort();
+  assert.deepEqual([body.state, world.last.end], ['closed', 'client-gone']);
 });
 
 pipelineTest('a client that has a large body is told so, and nothing is read', (world) => {
