@@ -107,7 +107,7 @@ describe('a purge on disk', () => {
     atNextRead(disk, async () => {
       store.put(tagged('/red/1', { barrier: disk.barrier.current, bytes: 500 }));
       const { key, head } = tagged('/red/2', { barrier: disk.barrier.current });
-      store.refresh({ ...tagged('/red/2'), key, head }, head.variant, true);
+      store.refresh({ ...tagged('/red/2'), key, head }, tagged('/red/2').head, true);
       store.remove(named('/green/0').key);
       await store.idle();
     });

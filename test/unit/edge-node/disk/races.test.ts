@@ -45,7 +45,7 @@ test('what is removed while its head is being written in its place does not come
   const { promise, resolve } = Promise.withResolvers<void>();
   disk.files.held = promise;
   const entry = storable('/', 'x');
-  assert.ok(store.refresh(entry, entry.head.variant, true));
+  assert.ok(store.refresh(entry, entry.head, true));
   // It has been read, and is about to be written.
   for (let turn = 0; turn < 20; turn += 1) await Promise.resolve();
   disk.files.held = undefined;
