@@ -13,17 +13,10 @@ import { clientAddress } from '../decide/client-address.ts';
 import type { CompiledOrigin, CompiledRoute, CompiledSite } from '../decide/compile.ts';
 import type { Failure } from '../decide/errors.ts';
 import { combinedField, type FieldList } from '../decide/fields.ts';
-import type {
-  BodyReceiver,
-  CacheOutcome,
-  ClientPort,
-  ExchangeEnd,
-  Ports,
-  RequestBody,
-  Serving,
-  Settled,
-} from '../ports.ts';
+import type { CacheOutcome, ClientPort, ExchangeEnd, Ports, RequestBody, Serving, Settled } from '../ports.ts';
 import type { Fill } from './fill.ts';
+import type { Flight } from './slices/flights.ts';
+import type { Incoming } from './slices/incoming.ts';
 import type { SliceIndex } from './slices/slice-index.ts';
 import type { Tee } from './tee.ts';
 import type { Share } from './waiters.ts';
@@ -49,18 +42,34 @@ export interface Slicing {
   /** What is to be asked for of the index. */
   readonly index: SliceIndex | undefined;
   readonly missing: Part | undefined;
+  /** Of those who wait for that. */
+  readonly flight: Flight | undefined;
   /** The request is to go as the client made it. */
   readonly asItIs: boolean;
   /** Gets the body of the origin's answer, instead of the tee. */
-  readonly taker: BodyReceiver | undefined;
+  readonly taker: Incoming | undefined;
+  /** What of that body others may wait for: slices, or the whole, which is no longer than one. */
+  readonly shared: 'slices' | 'whole' | undefined;
+}
+
+/** What others may wait for of what an exchange asks an origin for. */
+export interface Shared {
+  /** Whether somebody does. */
+  readonly awaited: boolean;
+  /** The exchange has answered its own client, or would have. May be called more than once. */
+  settle(): void;
+  /** The client of the exchange has left. */
+  onClientGone(): void;
 }
 
 export const NOT_SLICED: Slicing = Object.freeze({
   asked: undefined,
   index: undefined,
   missing: undefined,
+  flight: undefined,
   asItIs: false,
   taker: undefined,
+  shared: undefined,
 });
 
 const nobody = (): boolean => false;
@@ -106,7 +115,7 @@ export class Exchange implements Settled {
   conditionsHeld = false;
   // collapse
   /** Others may wait for what this one asks an origin for. */
-  fill: Fill | undefined = undefined;
+  fill: Shared | undefined = undefined;
   /** It waits, or has waited, for what others ask for. */
   share: Share<Fill> | undefined = undefined;
   // choose

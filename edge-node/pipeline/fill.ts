@@ -17,18 +17,20 @@ import { OF_THE_REQUEST } from '../decide/cache/refresh.ts';
 import { type Failure, failure } from '../decide/errors.ts';
 import { isPurged } from '../decide/purged.ts';
 import type { OriginFailure } from '../decide/retry.ts';
-import { askedName, type Exchange, required, useEntry } from './exchange.ts';
+import { askedName, type Exchange, required, type Shared, useEntry } from './exchange.ts';
 import type { AnyFill, FillTable } from './fill-table.ts';
 import type { Engine } from './run.ts';
-import type { TeeWatcher } from './tee.ts';
+import type { IncomingWatcher } from './slices/incoming.ts';
 import { Unattended } from './unattended.ts';
 import { type Waiter, Waiters } from './waiters.ts';
 
-export class Fill implements TeeWatcher {
+export class Fill implements Shared, IncomingWatcher {
   readonly x: Exchange;
   readonly #table: FillTable;
   /** No client has caused it. */
   readonly #isRefresh: boolean;
+  /** Slices are asked for. */
+  readonly #isPart: boolean;
   #claim: number;
   #waiters: Waiters | undefined;
   /** Of its answer, from when that is being stored. */
@@ -46,6 +48,12 @@ export class Fill implements TeeWatcher {
     this.#claim = claim;
     this.#table = table;
     this.#isRefresh = isRefresh;
+    this.#isPart = wantsPart(x);
+  }
+
+  /** Whether what it asks for is what `x` would ask for: slices, or the whole. */
+  mayServe(x: Exchange): boolean {
+    return wantsPart(x) ? this.#isPart : !this.#isPart || this.#isRefresh;
   }
 
   /** Whether its end matters to anyone but its own client. */
@@ -102,6 +110,8 @@ export class Fill implements TeeWatcher {
     const { x } = this;
     if (this.#settled) return;
     this.#settled = true;
+    const { taker, shared } = x.slicing;
+    if (x.failure === undefined && shared === 'whole' && taker?.watch(this)) return;
     if (x.entry === undefined && x.failure === undefined && x.stored && x.freshHead !== undefined) {
       this.#onStoring(x.freshHead);
       return;
@@ -114,6 +124,8 @@ export class Fill implements TeeWatcher {
     else if (x.entry !== undefined && x.outcome === 'revalidated' && x.stored) {
       this.#offer(x.entry, x.freshHead ?? x.entry.head);
     } else if (x.outcome === 'stale') this.#fail(undefined);
+    // Each takes what it wants of what is there, and waits or asks for the rest.
+    else if (shared !== undefined) this.#onOutdated();
     else this.#onNotStored();
   }
 
@@ -139,15 +151,10 @@ export class Fill implements TeeWatcher {
   #onStoring(head: StoredHead): void {
     const { x } = this;
     const tee = required(x.tee, 'tee');
-    if (tee.keepsParts) {
-      // Each takes what it wants of what is there, and asks for the rest.
-      this.#table.remove(this);
-      if (x.client instanceof Unattended) tee.abort();
-      this.#onOutdated();
-      return;
-    }
     const streamed = isStreamed(x.answerLength);
-    if (!isShareable(head, this.#table.ports.clock.now()) || (streamed && !tee.canBeFollowed)) {
+    // Who wants a part would be given all of it.
+    const ready = !streamed || (tee.canBeFollowed && !this.#isPart);
+    if (!isShareable(head, this.#table.ports.clock.now()) || !ready) {
       this.#table.remove(this);
       this.#onUseless();
       return;
@@ -177,7 +184,8 @@ export class Fill implements TeeWatcher {
   /** To wait for it was in vain, and would be again. */
   #onUseless(): void {
     this.#release(true);
-    if ((this.#waiters?.size ?? 0) > 0) this.#table.onUseless(this.x.key);
+    // Of slices that are not to be had, a note is taken elsewhere.
+    if ((this.#waiters?.size ?? 0) > 0 && !this.#isPart) this.#table.onUseless(this.x.key);
     this.#waiters?.each((waiter) => this.#waiters?.resume(waiter, 'choose'));
   }
 
@@ -258,4 +266,8 @@ export class Fill implements TeeWatcher {
     const { host } = required(this.x.admitted, 'admission');
     return { host, purgeTarget: purgeName(host, this.x.target) };
   }
+}
+
+function wantsPart({ requestClass }: Exchange): boolean {
+  return requestClass?.kind === 'lookup' && requestClass.range;
 }

@@ -55,6 +55,10 @@ export class SharedFills implements FillClaims {
     return owner !== this.#own && (seen & TAG) === tag ? TAKEN : UNSHARED;
   }
 
+  isAwaited(claim: number): boolean {
+    return (Atomics.load(this.#cells, claim) & SLEPT_ON) !== 0;
+  }
+
   release(claim: number, useless: boolean): void {
     const cells = this.#cells;
     const seen = useless

@@ -9,6 +9,7 @@ import { variesBeyondKey } from '../../decide/forward.ts';
 import { isPurged } from '../../decide/purged.ts';
 import type { Ports } from '../../ports.ts';
 import { askedName, type Exchange, type OriginAnswer, required } from '../exchange.ts';
+import { ALONE, type Flight } from './flights.ts';
 import { SliceWriter } from './slice-writer.ts';
 
 /** A slice that is there: in memory, or open on disk. */
@@ -48,10 +49,14 @@ export class SliceIndex {
     return this.#kept;
   }
 
+  keyOf(index: number): string {
+    return sliceKey(this.entry.key, this.sliced, index);
+  }
+
   /** Slice `index`; undefined: it is missing. `done` is called once, and before this returns unless it has to be read from disk. */
   find(index: number, done: (slice: FoundSlice | undefined) => void): void {
     const { cache } = this.#ports;
-    const key = sliceKey(this.entry.key, this.sliced, index);
+    const key = this.keyOf(index);
     if (!this.#isCurrent()) {
       done(undefined);
       return;
@@ -63,14 +68,21 @@ export class SliceIndex {
     else if (cache.findStored?.(key, (found) => done(this.#usable(found, index))) !== true) done(undefined);
   }
 
-  /** Stores what comes, from byte `from` on, as slices. Undefined: nothing is to be stored. */
-  writer(from: number, barrier: number, requestedAt: number, receivedAt: number): StoreWriter | undefined {
-    if (!this.#kept) return undefined;
-    const { key, host, purgeTarget } = this.entry;
-    return new SliceWriter(this.sliced, from, (index, bytes) => {
-      if (!this.#isCurrent()) return undefined;
-      const head = sliceHead(this.#head, barrier, requestedAt, receivedAt);
-      return this.#ports.cache.begin({ key: sliceKey(key, this.sliced, index), host, purgeTarget, head }, bytes);
+  /** Stores what `answer` brings, from byte `from` on, as slices, of which `flight` is told. Undefined: nothing is to be stored. */
+  writer(from: number, barrier: number, answer: OriginAnswer, flight: Flight | undefined): StoreWriter | undefined {
+    if (!this.#kept) {
+      flight?.end(ALONE);
+      return undefined;
+    }
+    const { host, purgeTarget } = this.entry;
+    const { requestedAt, receivedAt } = answer;
+    return new SliceWriter(this.sliced, from, {
+      begin: (index, bytes) => {
+        if (!this.#isCurrent()) return undefined;
+        const head = sliceHead(this.#head, barrier, requestedAt, receivedAt);
+        return this.#ports.cache.begin({ key: this.keyOf(index), host, purgeTarget, head }, bytes);
+      },
+      landed: (index, stored) => flight?.land(index, stored),
     });
   }
 

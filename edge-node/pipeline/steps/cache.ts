@@ -20,7 +20,7 @@ import { askedName, type Exchange, finish, type OriginAnswer, required, useEntry
 import type { FillTable } from '../fill-table.ts';
 import type { RequestMemo } from '../request-memo.ts';
 import type { Engine, StepFunction } from '../run.ts';
-import { beginSlices } from '../slices/whole.ts';
+import { wholeInSlices } from '../slices/answer-from.ts';
 
 export const lookUp: StepFunction<'lookUp'> = (x, engine) => {
   const { ports } = engine;
@@ -145,7 +145,8 @@ export const refresh: StepFunction<'refresh'> = (x, { ports }) => {
   return 'respond';
 };
 
-export const store: StepFunction<'store'> = (x, { ports, fills }) => {
+export const store: StepFunction<'store'> = (x, engine) => {
+  const { ports, fills } = engine;
   const answer = required(x.answer, 'answer');
   const tee = required(x.tee, 'tee');
   const framing = responseFraming(answer.received);
@@ -165,7 +166,7 @@ export const store: StepFunction<'store'> = (x, { ports, fills }) => {
   x.answerLength = framing.kind === 'length' ? framing.length : undefined;
   if (decision.kind === 'store') {
     x.freshHead = headOf(x, answer, decision);
-    openWriter(x, fills, x.freshHead, x.answerLength);
+    openWriter(x, engine, answer, x.freshHead);
     fills.onStorable(x.key);
   } else {
     if (x.outcome === 'miss') notStored(x, ports, decision.reason);
@@ -235,17 +236,13 @@ export function headOf(x: Exchange, answer: OriginAnswer, decision: StoreDecisio
     : makeHead({ ...common, lifetimeMs: 0, lifetimeSource: 'none', vary: [] });
 }
 
-function openWriter(x: Exchange, fills: FillTable, head: StoredHead, length: number | undefined): void {
-  const { ports } = fills;
+function openWriter(x: Exchange, engine: Engine, answer: OriginAnswer, head: StoredHead): void {
+  const { ports, fills } = engine;
+  const { answerLength: length } = x;
   const { host } = required(x.admitted, 'admission');
-  const named = { key: x.key, host, purgeTarget: purgeName(host, x.target) };
-  const writer =
-    ports.cache.begin({ ...named, head }, length) ??
-    (fills.isInvalid(x) ? undefined : beginSlices(x, ports, { ...named, head }, length));
-  if (!writer) {
-    notStored(x, ports, 'too-large');
-    return;
-  }
-  x.stored = true;
-  required(x.tee, 'tee').store(writer, length);
+  const writer = ports.cache.begin({ key: x.key, host, purgeTarget: purgeName(host, x.target), head }, length);
+  if (writer) {
+    x.stored = true;
+    required(x.tee, 'tee').store(writer, length);
+  } else if (fills.isInvalid(x) || !wholeInSlices(x, engine, answer, head, length)) notStored(x, ports, 'too-large');
 }

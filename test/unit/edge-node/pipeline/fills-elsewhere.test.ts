@@ -21,6 +21,10 @@ class Elsewhere implements FillClaims {
     return this.own.length - 1;
   }
 
+  isAwaited(): boolean {
+    return false;
+  }
+
   release(_claim: number, useless: boolean): void {
     this.released.push(useless);
   }
