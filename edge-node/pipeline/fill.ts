@@ -183,8 +183,8 @@ export class Fill implements Shared, IncomingWatcher {
 
   /** To wait for it was in vain, and would be again. */
   #onUseless(): void {
-    this.#release(true);
     // Of slices that are not to be had, a note is taken elsewhere.
+    this.#release(!this.#isPart);
     if ((this.#waiters?.size ?? 0) > 0 && !this.#isPart) this.#table.onUseless(this.x.key);
     this.#waiters?.each((waiter) => this.#waiters?.resume(waiter, 'choose'));
   }

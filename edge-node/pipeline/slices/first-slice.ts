@@ -103,7 +103,8 @@ class FirstSlice {
 
   #onLanding(landing: Landing): void {
     const x = this.#x;
-    if (landing.kind === 'over') this.#seek([this.#number]);
+    if (landing.kind === 'stored') this.#onFound();
+    else if (landing.kind === 'over') this.#seek([this.#number]);
     else if (landing.kind === 'alone') this.#ask(undefined);
     else if (landing.kind === 'changed') this.#again();
     else {

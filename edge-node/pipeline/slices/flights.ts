@@ -1,5 +1,6 @@
 // The slices that are on their way from an origin to the store: who brings which, and who waits until it is stored instead of asking as
 // well. Known by their keys in this thread, and to other threads by the claims (decide/cache/fills.ts).
+import type { CacheEntry } from '../../decide/cache/entry.ts';
 import { type FillLimits, TAKEN, UNSHARED } from '../../decide/cache/fills.ts';
 import type { Part } from '../../decide/cache/ranges.ts';
 import { MAX_RUN, type Sliced, sliceAt, sliceKey, wholeSlices } from '../../decide/cache/slices.ts';
@@ -9,7 +10,9 @@ import type { WaitingCount } from '../waiters.ts';
 
 /** What those who wait for a slice are told. */
 export type Landing =
-  /** It is to be looked for again: it is stored, or somebody else may be asking for it. */
+  /** As it is stored. */
+  | { readonly kind: 'stored'; readonly entry: CacheEntry }
+  /** It is to be looked for again: it may be stored, or somebody else may be asking for it. */
   | { readonly kind: 'over' }
   /** To wait for it is of no use. */
   | { readonly kind: 'alone' }
@@ -168,8 +171,8 @@ export class Flight {
     return this.#announced.some((slice) => this.#flights.isAwaited(slice));
   }
 
-  /** Slice `index` is complete, or will not be stored. */
-  land(index: number, stored: boolean): void {
+  /** Slice `index` is complete; or, without `entry`, will not be stored. */
+  land(index: number, entry: CacheEntry | undefined): void {
     const key = sliceKey(this.#key, this.#sliced, index);
     const at = this.#announced.findIndex((slice) => slice.key === key);
     const [slice] = at === -1 ? [] : this.#announced.splice(at, 1);
@@ -177,8 +180,8 @@ export class Flight {
     this.#next = Math.max(this.#next, index + 1);
     this.#announce();
     if (slice === undefined) return;
-    this.#flights.withdraw(slice, !stored);
-    this.#flights.tell(slice, stored ? OVER : ALONE);
+    this.#flights.withdraw(slice, entry === undefined);
+    this.#flights.tell(slice, entry === undefined ? ALONE : { kind: 'stored', entry });
   }
 
   /** Other threads are not to wait for it any longer, since it is held up. */

@@ -69,8 +69,8 @@ export class SliceReader implements OpenBody {
   }
 
   /**
-   * Waits for slice `index`, which another is to bring: until `until`, as of `Flights.wait`. `done` is called once and later, with the
-   * failure only if it is not worth while to try again. False: it does not wait.
+   * Waits for slice `index`, which another is to bring: until `until`, as of `Flights.wait`. `done` is called once and later: with what
+   * is stored if `start` will use that, with the failure only if it is not worth while to try again. False: it does not wait.
    */
   waitFor(index: number, done: (landing: Landing) => void, until?: number): boolean {
     this.#waits = this.#waitedFor === index ? this.#waits + 1 : 1;
@@ -79,7 +79,9 @@ export class SliceReader implements OpenBody {
     const landed = (landing: Landing): void => {
       this.#wait = undefined;
       const again = landing.kind === 'failed' && afterFailure(this.#waits) === 'again';
-      done(again ? OVER : landing);
+      const slice = landing.kind === 'stored' ? this.#index.take(landing.entry, index) : undefined;
+      if (slice !== undefined) this.#ready = { index, slice };
+      done(again || (landing.kind === 'stored' && slice === undefined) ? OVER : landing);
     };
     this.#wait = this.#fills.flights.wait(this.#index.keyOf(index), landed, until);
     if (this.#wait === undefined) return false;
@@ -219,7 +221,7 @@ export class SliceReader implements OpenBody {
   #onLanding(index: number, landing: Landing): void {
     this.#busy = false;
     if (landing.kind === 'alone') this.#miss(index, true);
-    else if (landing.kind !== 'over') this.#fail(landing);
+    else if (landing.kind === 'failed' || landing.kind === 'changed') this.#fail(landing);
     this.#pump();
   }
 
@@ -252,7 +254,7 @@ export class SliceReader implements OpenBody {
     this.#run(incoming, this.#at, Math.min(this.#to, incoming.part.to));
   }
 
-  #fail(outcome: Exclude<Landing, { kind: 'over' | 'alone' }>): void {
+  #fail(outcome: Extract<Landing, { kind: 'failed' | 'changed' }>): void {
     if (!this.#open) return;
     if (outcome.kind === 'failed') this.#break(outcome.failure.code, outcome.failure.detail);
     else {

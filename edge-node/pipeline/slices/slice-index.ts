@@ -63,9 +63,14 @@ export class SliceIndex {
     }
     // The index is in use as long as its slices are.
     cache.touch(this.entry);
-    const inMemory = this.#usable(cache.find(key), index);
+    const inMemory = this.#usable(cache.find(key)[0], index);
     if (inMemory !== undefined) done(inMemory);
-    else if (cache.findStored?.(key, (found) => done(this.#usable(found, index))) !== true) done(undefined);
+    else if (cache.findStored?.(key, ([found]) => done(this.#usable(found, index))) !== true) done(undefined);
+  }
+
+  /** `entry`, which is stored as slice `index`; undefined: it is not to be used. */
+  take(entry: CacheEntry, index: number): FoundSlice | undefined {
+    return this.#isCurrent() ? this.#usable(entry, index) : undefined;
   }
 
   /** Stores what `answer` brings, from byte `from` on, as slices, of which `flight` is told. Undefined: nothing is to be stored. */
@@ -82,7 +87,7 @@ export class SliceIndex {
         const head = sliceHead(this.#head, barrier, requestedAt, receivedAt);
         return this.#ports.cache.begin({ key: this.keyOf(index), host, purgeTarget, head }, bytes);
       },
-      landed: (index, stored) => flight?.land(index, stored),
+      landed: (index, slice) => flight?.land(index, slice),
     });
   }
 
@@ -140,7 +145,7 @@ export class SliceIndex {
     return isPurged(this.#ports.barrier, entry, askedName(this.#x));
   }
 
-  #usable([entry]: readonly CacheEntry[], index: number): FoundSlice | undefined {
+  #usable(entry: CacheEntry | undefined, index: number): FoundSlice | undefined {
     if (entry === undefined || this.#isPurged(entry)) return undefined;
     const { from, to } = sliceAt(this.sliced, index);
     if (bodyLength(entry) !== to - from) return undefined;

@@ -1,13 +1,13 @@
 // Cuts a body, or a part of one, into slices on its way to the store. A slice is stored when it is complete, whatever comes after it;
 // bytes in front of the first boundary, and those of a slice that the store does not take, are passed over.
-import type { StoreWriter } from '../../decide/cache/entry.ts';
+import type { CacheEntry, StoreWriter } from '../../decide/cache/entry.ts';
 import { type Sliced, sliceAt } from '../../decide/cache/slices.ts';
 
 export interface SliceStore {
   /** Begins to store slice `index`, `bytes` long. Undefined: it will not be stored. */
   begin(index: number, bytes: number): StoreWriter | undefined;
-  /** Slice `index` is complete, or will not be stored. */
-  landed(index: number, stored: boolean): void;
+  /** Slice `index` is complete; or, without `entry`, will not be stored. */
+  landed(index: number, entry: CacheEntry | undefined): void;
 }
 
 export class SliceWriter implements StoreWriter {
@@ -33,10 +33,10 @@ export class SliceWriter implements StoreWriter {
       const taken = Math.min(chunk.length - done, to - this.#at);
       // Longer than was said: it is for others to find that out.
       if (taken <= 0) return true;
-      if (this.#slice?.write(chunk.subarray(done, done + taken)) === false) this.#end(index, false);
+      if (this.#slice?.write(chunk.subarray(done, done + taken)) === false) this.#end(index, undefined);
       done += taken;
       this.#at += taken;
-      if (this.#at === to && this.#slice) this.#end(index, this.#slice.commit() !== undefined);
+      if (this.#at === to && this.#slice) this.#end(index, this.#slice.commit());
     }
     return true;
   }
@@ -58,11 +58,11 @@ export class SliceWriter implements StoreWriter {
 
   #begin(index: number, bytes: number): void {
     this.#slice = this.#store.begin(index, bytes);
-    if (this.#slice === undefined) this.#store.landed(index, false);
+    if (this.#slice === undefined) this.#store.landed(index, undefined);
   }
 
-  #end(index: number, stored: boolean): void {
+  #end(index: number, entry: CacheEntry | undefined): void {
     this.#slice = undefined;
-    this.#store.landed(index, stored);
+    this.#store.landed(index, entry);
   }
 }

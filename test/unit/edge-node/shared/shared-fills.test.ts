@@ -25,7 +25,9 @@ test('one thread asks for a key, the others wait until it is over', async () => 
   assert.ok(claim >= 0);
   assert.deepEqual([b.claim('/a'), a.claim('/a')], [TAKEN, UNSHARED]);
   assert.ok(b.claim('/b') >= 0);
+  assert.equal(a.isAwaited(claim), false);
   const waits = [freed(b, '/a'), freed(b, '/a')];
+  assert.equal(a.isAwaited(claim), true);
   a.release(claim, false);
   assert.deepEqual(await Promise.all(waits), [false, false]);
   assert.ok(b.claim('/a') >= 0);
