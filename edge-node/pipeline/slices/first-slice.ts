@@ -91,6 +91,11 @@ class FirstSlice {
     else {
       const flight = fills.flights.begin(entry.key, sliced, this.#missing);
       if (flight === undefined && fills.mayJoin(x) && this.#wait(required(x.share, 'share').until)) return;
+      if (flight !== undefined && this.#index.isThereNow(this.#number)) {
+        flight.end(OVER);
+        this.#seek([this.#number]);
+        return;
+      }
       if (flight !== undefined) x.fill = new SliceFill(x, this.#index, flight);
       this.#ask(flight);
     }

@@ -204,7 +204,7 @@ export class SliceReader implements OpenBody {
     body.start(sink, from - base, to - base);
   }
 
-  /** Slice `index` is not there. `alone`: it is to be asked for, whoever else does. */
+  /** Slice `index` was not there. `alone`: it is to be asked for, whoever else does. To be followed by `#pump`. */
   #miss(index: number, alone = false): void {
     if (!this.#index.kept) {
       this.#break('origin-cut-off', 'what is not kept broke off');
@@ -213,6 +213,10 @@ export class SliceReader implements OpenBody {
     const { sliced, entry } = this.#index;
     const part = missingPart(sliced, index, this.#to, this.#misses);
     const flight = alone ? undefined : this.#fills.flights.begin(entry.key, sliced, part);
+    if (flight !== undefined && this.#index.isThereNow(index)) {
+      flight.end(OVER);
+      return;
+    }
     this.#busy = true;
     const waits = !alone && flight === undefined && this.waitFor(index, (landing) => this.#onLanding(index, landing));
     if (!waits) this.#ask(flight ? { ...part, to: Math.min(part.to, flight.reach) } : part, flight);

@@ -68,6 +68,12 @@ export class SliceIndex {
     else if (cache.findStored?.(key, ([found]) => done(this.#usable(found, index))) !== true) done(undefined);
   }
 
+  /** Whether another thread has stored slice `index` since it was looked for, and before it was announced that it is asked for here. */
+  isThereNow(index: number): boolean {
+    const { cache, claims } = this.#ports;
+    return claims !== undefined && this.#usable(cache.find(this.keyOf(index))[0], index) !== undefined;
+  }
+
   /** `entry`, which is stored as slice `index`; undefined: it is not to be used. */
   take(entry: CacheEntry, index: number): FoundSlice | undefined {
     return this.#isCurrent() ? this.#usable(entry, index) : undefined;

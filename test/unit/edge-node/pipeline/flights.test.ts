@@ -192,3 +192,20 @@ elsewhereTest(
     }
   },
 );
+
+elsewhereTest('what another thread has stored just before it is asked for here is used', (world, elsewhere) => {
+  get(world, 'bytes=0-29');
+  for (const range of ['bytes=12-15', 'bytes=5-15']) {
+    const [slice] = world.cache.find(keyOf(world, 1));
+    assert.ok(slice);
+    world.cache.remove(keyOf(world, 1));
+    const { claim } = elsewhere;
+    elsewhere.claim = (key) => {
+      world.cache.put(slice);
+      return claim.call(elsewhere, key);
+    };
+    const client = ask(world, range);
+    elsewhere.claim = claim;
+    assert.deepEqual([client.state, world.calls.length], ['ended', 1]);
+  }
+});
