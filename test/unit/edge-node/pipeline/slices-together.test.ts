@@ -118,6 +118,25 @@ sliceTest(
   LARGE,
 );
 
+sliceTest(
+  'one asks for a part and one for all of it: who has his answer second finds what the first has begun',
+  (world) => {
+    const [part, whole] = [ask(world, 'bytes=12-18'), world.request()];
+    const [first, second] = world.calls;
+    assert.ok(first && second);
+    begin(first);
+    const [index] = world.cache.find(KEY);
+    second.head(200, rangeAnswer(OBJECT, []).fields);
+    assert.equal(world.cache.find(KEY)[0]?.head.slices?.generation, index?.head.slices?.generation);
+    first.data(BODY.slice(10, 20)).end();
+    second.data(BODY).end();
+    assertPart(part, 12, 19);
+    assert.deepEqual([whole.status, whole.text], [200, BODY]);
+    assert.deepEqual(get(world, 'bytes=0-99').asked, []);
+  },
+  LARGE,
+);
+
 sliceTest('a slow client holds the origin until another waits, and gets the rest from the store', (world) => {
   const slow = ask(world, 'bytes=10-39');
   slow.slow = true;

@@ -33,6 +33,17 @@ test('one thread asks for a key, the others wait until it is over', async () => 
   assert.ok(b.claim('/a') >= 0);
 });
 
+test('of two that ask for a key at the same moment one waits', (t) => {
+  const [, a, b] = threads();
+  const { compareExchange } = Atomics;
+  const mocked = t.mock.method(Atomics, 'compareExchange', (...given: Parameters<typeof compareExchange>) => {
+    mocked.mock.restore();
+    assert.ok(a.claim('/a') >= 0);
+    return compareExchange(...given);
+  });
+  assert.equal(b.claim('/a'), TAKEN);
+});
+
 test('they learn when it was of no use to them, and the next may ask all the same', async () => {
   const [, a, b] = threads();
   const wait = freed(b, '/a');
