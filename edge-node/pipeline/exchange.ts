@@ -14,17 +14,10 @@ import type { CompiledOrigin, CompiledRoute, CompiledSite } from '../decide/comp
 import type { Failure } from '../decide/errors.ts';
 import { combinedField, type FieldList } from '../decide/fields.ts';
 import { isPurged, type Purgeable } from '../decide/purged.ts';
-import type {
-  BodyReceiver,
-  CacheOutcome,
-  ClientPort,
-  ExchangeEnd,
-  Ports,
-  RequestBody,
-  Serving,
-  Settled,
-} from '../ports.ts';
+import type { CacheOutcome, ClientPort, ExchangeEnd, Ports, RequestBody, Serving, Settled } from '../ports.ts';
 import type { Fill } from './fill.ts';
+import type { Flight } from './slices/flights.ts';
+import type { Incoming } from './slices/incoming.ts';
 import type { SliceIndex } from './slices/slice-index.ts';
 import type { Tee } from './tee.ts';
 import type { Share } from './waiters.ts';
@@ -50,18 +43,34 @@ export interface Slicing {
   /** What is to be asked for of the index. */
   readonly index: SliceIndex | undefined;
   readonly missing: Part | undefined;
+  /** Of those who wait for that. */
+  readonly flight: Flight | undefined;
   /** The request is to go as the client made it. */
   readonly asItIs: boolean;
   /** Gets the body of the origin's answer, instead of the tee. */
-  readonly taker: BodyReceiver | undefined;
+  readonly taker: Incoming | undefined;
+  /** What of that body others may wait for: slices, or the whole, which is no longer than one. */
+  readonly shared: 'slices' | 'whole' | undefined;
+}
+
+/** What others may wait for of what an exchange asks an origin for. */
+export interface Shared {
+  /** Whether somebody does. */
+  readonly awaited: boolean;
+  /** The exchange has answered its own client, or would have. May be called more than once. */
+  settle(): void;
+  /** The client of the exchange has left. */
+  onClientGone(): void;
 }
 
 export const NOT_SLICED: Slicing = Object.freeze({
   asked: undefined,
   index: undefined,
   missing: undefined,
+  flight: undefined,
   asItIs: false,
   taker: undefined,
+  shared: undefined,
 });
 
 /** Of what is stored for others, all but the bodies: many may wait for an origin. */
@@ -112,7 +121,7 @@ export class Exchange implements Settled {
   conditionsHeld = false;
   // collapse
   /** Others may wait for what this one asks an origin for. */
-  fill: Fill | undefined = undefined;
+  fill: Shared | undefined = undefined;
   /** It waits, or has waited, for what others ask for. */
   share: Share<Fill> | undefined = undefined;
   // choose
@@ -175,6 +184,14 @@ export function useEntry(x: Exchange, entry: CacheEntry): boolean {
   }
   x.entry = entry;
   return true;
+}
+
+/** What was found, or was not, counts for nothing: the request is to be looked up as if it had just come. */
+export function forgetLookUp(x: Exchange): void {
+  x.found = undefined;
+  x.stale = undefined;
+  x.variants = NO_VARIANTS;
+  x.judgement = undefined;
 }
 
 /** Whether what is stale may be answered with, since an origin has said `status`, or none has answered; then it is. */

@@ -20,6 +20,7 @@ import { Exchange } from './exchange.ts';
 import { Fill } from './fill.ts';
 import { RemoteFill } from './remote-fill.ts';
 import type { Engine } from './run.ts';
+import { Flights } from './slices/flights.ts';
 import type { Outcome } from './table.ts';
 import { Unattended } from './unattended.ts';
 
@@ -36,6 +37,8 @@ const RANGE: ReadonlySet<string> = new Set(['range', 'if-range']);
 
 export class FillTable {
   readonly ports: Ports;
+  /** Of what is kept in slices. */
+  readonly flights: Flights;
   readonly #invalidations: Invalidations;
   readonly #limits: FillLimits;
   /** The newest of each key; the others follow by `next`. */
@@ -49,11 +52,12 @@ export class FillTable {
     this.ports = ports;
     this.#invalidations = ports.invalidations ?? new LocalInvalidations();
     this.#limits = { ...DEFAULT_FILL_LIMITS, ...limits };
+    this.flights = new Flights(ports, this, this.#limits);
     this.#uncollapsed = new RecentKeys(this.#limits.remembered, this.#limits.uncollapsedMs);
     this.#unrefreshed = new RecentKeys(this.#limits.remembered, this.#limits.refreshHoldMs);
   }
 
-  /** The step `collapse`, for a GET of the whole that the cache could not answer. */
+  /** The step `collapse`, for a GET that the cache could not answer, of the whole or of slices. */
   enter(x: Exchange, engine: Engine): Outcome<'collapse'> {
     const { requestClass } = x;
     if (requestClass?.kind !== 'lookup') return 'choose';
@@ -71,10 +75,11 @@ export class FillTable {
       if (!directives.noStore && count(newest) < this.#limits.perKey) this.#begin(x, newest, false);
       return 'choose';
     }
-    return this.#mayJoin(x) ? fill.join(x, engine) : 'choose';
+    return this.mayJoin(x) ? fill.join(x, engine) : 'choose';
   }
 
-  #mayJoin(x: Exchange): boolean {
+  /** Whether `x` may wait for what others ask for. */
+  mayJoin(x: Exchange): boolean {
     x.share ??= { fill: undefined, rounds: 0, until: this.ports.clock.monotonic() + this.#limits.waitMs };
     if (x.share.rounds >= this.#limits.rounds) return false;
     if (this.waiting < this.#limits.waiters) return true;
@@ -84,7 +89,7 @@ export class FillTable {
 
   /** Another thread asks for the same. */
   #waitElsewhere(x: Exchange, engine: Engine): Outcome<'collapse'> {
-    if (x.requestClass?.kind !== 'lookup' || !mayWait(x.requestClass.directives) || !this.#mayJoin(x)) return 'choose';
+    if (x.requestClass?.kind !== 'lookup' || !mayWait(x.requestClass.directives) || !this.mayJoin(x)) return 'choose';
     const fill = new RemoteFill(x, this);
     this.#fills.set(x.key, fill);
     this.ports.claims?.whenFree(x.key, this.#limits.waitMs, (useless) => fill.onFree(useless));
@@ -226,7 +231,7 @@ export class FillTable {
         head === undefined
           ? looksAlike(vary, fill.x.request.fields, fields)
           : varyValues(head.vary, fields) === head.variant;
-      if (alike && !fill.isOutdated) return fill;
+      if (alike && fill.mayServe(x) && !fill.isOutdated) return fill;
     }
     return undefined;
   }

@@ -16,18 +16,20 @@ import type { Preparation } from '../decide/cache/prepared.ts';
 import { OF_THE_REQUEST } from '../decide/cache/refresh.ts';
 import { type Failure, failure } from '../decide/errors.ts';
 import type { OriginFailure } from '../decide/retry.ts';
-import { askedName, type Exchange, isPurgedFor, required, serveStale, useEntry } from './exchange.ts';
+import { askedName, type Exchange, isPurgedFor, required, type Shared, serveStale, useEntry } from './exchange.ts';
 import type { AnyFill, FillTable } from './fill-table.ts';
 import type { Engine } from './run.ts';
-import type { TeeWatcher } from './tee.ts';
+import type { IncomingWatcher } from './slices/incoming.ts';
 import { Unattended } from './unattended.ts';
 import { type Waiter, Waiters } from './waiters.ts';
 
-export class Fill implements TeeWatcher {
+export class Fill implements Shared, IncomingWatcher {
   readonly x: Exchange;
   readonly #table: FillTable;
   /** No client has caused it. */
   readonly #isRefresh: boolean;
+  /** Slices are asked for. */
+  readonly #isPart: boolean;
   #claim: number;
   #waiters: Waiters | undefined;
   /** Of its answer, from when that is being stored. */
@@ -45,6 +47,12 @@ export class Fill implements TeeWatcher {
     this.#claim = claim;
     this.#table = table;
     this.#isRefresh = isRefresh;
+    this.#isPart = wantsPart(x);
+  }
+
+  /** Whether what it asks for is what `x` would ask for: slices, or the whole. */
+  mayServe(x: Exchange): boolean {
+    return wantsPart(x) ? this.#isPart : !this.#isPart || this.#isRefresh;
   }
 
   /** Whether its end matters to anyone but its own client. */
@@ -101,6 +109,8 @@ export class Fill implements TeeWatcher {
     const { x } = this;
     if (this.#settled) return;
     this.#settled = true;
+    const { taker, shared } = x.slicing;
+    if (x.failure === undefined && shared === 'whole' && taker?.watch(this)) return;
     if (x.entry === undefined && x.failure === undefined && x.stored && x.freshHead !== undefined) {
       this.#onStoring(x.freshHead);
       return;
@@ -113,6 +123,8 @@ export class Fill implements TeeWatcher {
     else if (x.entry !== undefined && x.outcome === 'revalidated' && x.stored) {
       this.#offer(x.entry, x.freshHead ?? x.entry.head);
     } else if (x.outcome === 'stale') this.#fail(undefined, x.answer?.status);
+    // Each takes what it wants of what is there, and waits or asks for the rest.
+    else if (shared !== undefined) this.#onOutdated();
     else this.#onNotStored();
   }
 
@@ -138,15 +150,10 @@ export class Fill implements TeeWatcher {
   #onStoring(head: StoredHead): void {
     const { x } = this;
     const tee = required(x.tee, 'tee');
-    if (tee.keepsParts) {
-      // Each takes what it wants of what is there, and asks for the rest.
-      this.#table.remove(this);
-      if (x.client instanceof Unattended) tee.abort();
-      this.#onOutdated();
-      return;
-    }
     const streamed = isStreamed(x.answerLength);
-    if (!isShareable(head, this.#table.ports.clock.now()) || (streamed && !tee.canBeFollowed)) {
+    // Who wants a part would be given all of it.
+    const ready = !streamed || (tee.canBeFollowed && !this.#isPart);
+    if (!isShareable(head, this.#table.ports.clock.now()) || !ready) {
       this.#table.remove(this);
       this.#onUseless();
       return;
@@ -175,8 +182,9 @@ export class Fill implements TeeWatcher {
 
   /** To wait for it was in vain, and would be again. */
   #onUseless(): void {
-    this.#release(true);
-    if ((this.#waiters?.size ?? 0) > 0) this.#table.onUseless(this.x.key);
+    // Of slices that are not to be had, a note is taken elsewhere.
+    this.#release(!this.#isPart);
+    if ((this.#waiters?.size ?? 0) > 0 && !this.#isPart) this.#table.onUseless(this.x.key);
     this.#waiters?.each((waiter) => this.#waiters?.resume(waiter, 'choose'));
   }
 
@@ -254,4 +262,8 @@ export class Fill implements TeeWatcher {
     const { host } = required(this.x.admitted, 'admission');
     return { host, purgeTarget: purgeName(host, this.x.target) };
   }
+}
+
+function wantsPart({ requestClass }: Exchange): boolean {
+  return requestClass?.kind === 'lookup' && requestClass.range;
 }

@@ -20,6 +20,11 @@ export class RemoteFill {
     this.#waiters = new Waiters(table.ports, table);
   }
 
+  /** Whatever comes of it is looked up. */
+  mayServe(): boolean {
+    return true;
+  }
+
   get vary(): readonly string[] | undefined {
     return this.x.stale?.head.vary;
   }

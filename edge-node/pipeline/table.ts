@@ -41,8 +41,8 @@ export const TABLE = {
     next: ['respond', 'fetch'],
   },
   slice: {
-    does: 'a part of a large answer: its first slice from the cache, or what an origin has sent of it',
-    next: ['respond', 'choose', 'fetch', 'refresh', 'store', 'refuse'],
+    does: 'a part of a large answer: its first slice from the cache, as soon as it is there, or what an origin has sent of it',
+    next: ['respond', 'lookUp', 'collapse', 'choose', 'fetch', 'refresh', 'store', 'refuse'],
     waits: true,
   },
   store: {

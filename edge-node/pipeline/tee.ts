@@ -67,11 +67,6 @@ export class Tee {
     this.#left ??= length;
   }
 
-  /** Whether what has come is of use without the rest. */
-  get keepsParts(): boolean {
-    return this.#writer?.keepsParts === true;
-  }
-
   /** Whether others can follow: all that has come so far is at hand. */
   get canBeFollowed(): boolean {
     return this.#length !== undefined && this.#writer?.gathered() !== undefined;
@@ -168,8 +163,7 @@ export class Tee {
   /** Nobody waits for it: it goes on only if it is being stored and that is worth the while. */
   stopIfUnwanted(): void {
     if (this.#over || this.#toClient || (this.#followers?.size ?? 0) > 0) return;
-    if (this.#writer && !this.keepsParts && whenAbandoned(this.#length, this.#left ?? 0).kind === 'finish')
-      this.call.resume();
+    if (this.#writer && whenAbandoned(this.#length, this.#left ?? 0).kind === 'finish') this.call.resume();
     else this.abort();
   }
 

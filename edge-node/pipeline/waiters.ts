@@ -1,6 +1,6 @@
 // Exchanges that wait in the step `collapse` for what others ask for: for a while, as long as their clients are there.
 import type { Ports } from '../ports.ts';
-import { type Exchange, finish, NO_VARIANTS, required } from './exchange.ts';
+import { type Exchange, finish, forgetLookUp, required } from './exchange.ts';
 import type { Engine } from './run.ts';
 
 /** What an exchange has to do with fills that are not its own. */
@@ -67,10 +67,7 @@ export class Waiters {
   /** Ends the wait as if the request had just come, but for how long it has waited. */
   again(waiter: Waiter): void {
     const { x } = waiter;
-    x.found = undefined;
-    x.stale = undefined;
-    x.variants = NO_VARIANTS;
-    x.judgement = undefined;
+    forgetLookUp(x);
     this.resume(waiter, 'lookUp');
   }
 

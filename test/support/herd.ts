@@ -32,9 +32,9 @@ export class Herd {
     return new Herd(child);
   }
 
-  /** Each asks for `target` once. Resolves when each has its answer. */
-  async ask(target: string): Promise<HerdResult> {
-    this.#child.send(target);
+  /** Each asks for `target` once, with these lines in its head. Resolves when each has its answer. */
+  async ask(target: string, ...lines: readonly string[]): Promise<HerdResult> {
+    this.#child.send([`GET ${target} HTTP/1.1`, 'Host: demo.example', ...lines, '', ''].join('\r\n'));
     const [result] = await once(this.#child, 'message');
     return result as HerdResult;
   }
@@ -63,7 +63,7 @@ async function run(port: number, clients: number): Promise<void> {
     await Promise.all(batch.map((socket) => once(socket, 'connect')));
     sockets.push(...batch);
   }
-  process.on('message', (target) => {
+  process.on('message', (head: string) => {
     const answers: Record<string, number> = {};
     const cache: Record<string, number> = {};
     let broken = 0;
@@ -91,7 +91,7 @@ async function run(port: number, clients: number): Promise<void> {
         over();
       };
       socket.on('data', onData).once('close', onBroken);
-      socket.write(`GET ${target} HTTP/1.1\r\nHost: demo.example\r\n\r\n`);
+      socket.write(head);
     }
   });
   process.once('disconnect', () => process.exit());

@@ -37,3 +37,35 @@ export function serve(call: FakeCall, object: RangeObject): void {
   if (body !== '') call.data(body);
   call.end();
 }
+
+/** Answers calls bit by bit. */
+export class Dribble {
+  /** Of each answer that has begun, the body that is left; undefined: it is over. */
+  readonly #left = new Map<FakeCall, string | undefined>();
+
+  /** Whether there is anything to be done about `call`. */
+  isOpen(call: FakeCall): boolean {
+    return !call.aborted && !(this.#left.has(call) && this.#left.get(call) === undefined);
+  }
+
+  /** The head of the answer, some `bytes` of its body, or the end. */
+  step(call: FakeCall, object: RangeObject, bytes: number): void {
+    if (!this.#left.has(call)) {
+      const { status, fields, body } = rangeAnswer(object, call.request.fields, call.request.method);
+      this.#left.set(call, call.request.method === 'HEAD' ? '' : body);
+      call.head(status, fields);
+      return;
+    }
+    const left = this.#left.get(call) ?? '';
+    this.#left.set(call, left === '' ? undefined : left.slice(bytes));
+    if (left === '') call.end();
+    else call.data(left.slice(0, bytes));
+  }
+
+  /** The origin breaks off, or cannot be reached. */
+  fail(call: FakeCall): void {
+    const begun = this.#left.has(call);
+    this.#left.set(call, undefined);
+    call.fail(begun ? 'body' : 'connect', begun ? 'origin-cut-off' : 'origin-unreachable');
+  }
+}

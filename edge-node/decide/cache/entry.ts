@@ -148,8 +148,6 @@ export interface Described extends Purgeable {
 
 /** Gathers a body on its way through. After `false`, `commit` or `abort` it does nothing more. */
 export interface StoreWriter {
-  /** What has come is kept whether the rest comes or not, in parts. */
-  readonly keepsParts?: true;
   /** Copies `chunk`. False: the body turned out too large, or too much is being gathered; what was gathered is dropped. */
   write(chunk: Buffer): boolean;
   /** All that came so far, which stays as it is whatever follows. Undefined: it is not in memory. */

@@ -64,6 +64,8 @@ export function looksAlike(vary: readonly string[], a: FieldList, b: FieldList):
 export interface FillClaims {
   /** This thread is about to ask for `key`. What to `release`; else {@link UNSHARED}, or {@link TAKEN} where another asks already. */
   claim(key: string): number;
+  /** Whether another thread waits for what was claimed. */
+  isAwaited(claim: number): boolean;
   /** `useless`: others who wait for it are to ask for themselves. */
   release(claim: number, useless: boolean): void;
   /** Calls `done`, once and later, when no other thread asks for `key` any more, or `ms` have passed. */

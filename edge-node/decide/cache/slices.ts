@@ -66,8 +66,8 @@ export function firstAsked(range: string, bytes: number): Asked | undefined {
   return { from, to: first.to >= FAR ? Number.POSITIVE_INFINITY : Math.ceil(first.to / bytes) * bytes };
 }
 
-/** Slices asked for at once, at most: some of them may be stored. */
-const MAX_RUN = 8;
+/** Slices asked for at once, at most: some of them may be stored. Nobody waits for one that is further away than this. */
+export const MAX_RUN = 8;
 
 /**
  * What to ask for when slice `index` is missing and bytes up to `to` are wanted. `run`: how often in a row one was missing before
@@ -77,6 +77,14 @@ export function missingPart({ bytes, length }: Sliced, index: number, to: number
   const slices = Math.min(MAX_RUN, 2 ** run);
   const wanted = Math.ceil(to / bytes) * bytes;
   return { from: index * bytes, to: Math.min(wanted, (index + slices) * bytes, length) };
+}
+
+/** The slices that lie in `part` from end to end: `first` ..< `end`. */
+export function wholeSlices(
+  { bytes, length }: Pick<Sliced, 'bytes' | 'length'>,
+  { from, to }: Part,
+): { readonly first: number; readonly end: number } {
+  return { first: Math.ceil(from / bytes), end: to < length ? Math.floor(to / bytes) : Math.ceil(length / bytes) };
 }
 
 export type AskedPart =

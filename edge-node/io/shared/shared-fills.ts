@@ -47,12 +47,20 @@ export class SharedFills implements FillClaims {
     this.#hash.of(key);
     const at = this.#hash.low & (CELLS - 1);
     const tag = this.#hash.high & TAG;
-    const seen = Atomics.load(this.#cells, at);
-    const owner = seen & OWNER;
-    if (owner === 0 || owner === USELESS) {
-      return Atomics.compareExchange(this.#cells, at, seen, tag | this.#own) === seen ? at : UNSHARED;
+    let seen = Atomics.load(this.#cells, at);
+    let owner = seen & OWNER;
+    while (owner === 0 || owner === USELESS) {
+      const found = Atomics.compareExchange(this.#cells, at, seen, tag | this.#own);
+      if (found === seen) return at;
+      // Another was faster, and may ask for the same.
+      seen = found;
+      owner = seen & OWNER;
     }
     return owner !== this.#own && (seen & TAG) === tag ? TAKEN : UNSHARED;
+  }
+
+  isAwaited(claim: number): boolean {
+    return (Atomics.load(this.#cells, claim) & SLEPT_ON) !== 0;
   }
 
   release(claim: number, useless: boolean): void {

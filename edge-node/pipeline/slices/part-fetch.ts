@@ -12,6 +12,7 @@ import { decideRetry, type OriginFailure } from '../../decide/retry.ts';
 import type { OriginCall, OriginHandler, Ports } from '../../ports.ts';
 import { type Exchange, required } from '../exchange.ts';
 import { MAX_ATTEMPTS, originsFor } from '../origins.ts';
+import { type Flight, OVER } from './flights.ts';
 import { Incoming } from './incoming.ts';
 import type { SliceIndex } from './slice-index.ts';
 
@@ -29,6 +30,7 @@ export class PartFetch implements OriginHandler {
   readonly #ports: Ports;
   readonly #index: SliceIndex;
   readonly #part: Part;
+  readonly #flight: Flight | undefined;
   readonly #done: (outcome: PartOutcome) => void;
   readonly #origins: CompiledOrigin[];
   #call: OriginCall | undefined;
@@ -38,12 +40,20 @@ export class PartFetch implements OriginHandler {
   #fresh = false;
   #closed = false;
 
-  /** `done` is called once, unless it is closed before. */
-  constructor(x: Exchange, ports: Ports, index: SliceIndex, part: Part, done: (outcome: PartOutcome) => void) {
+  /** `flight`: of those who wait for it. `done` is called once, unless it is closed before and nobody waits. */
+  constructor(
+    x: Exchange,
+    ports: Ports,
+    index: SliceIndex,
+    part: Part,
+    flight: Flight | undefined,
+    done: (outcome: PartOutcome) => void,
+  ) {
     this.#x = x;
     this.#ports = ports;
     this.#index = index;
     this.#part = part;
+    this.#flight = flight;
     this.#done = done;
     this.#origins = inOrder(x, ports);
   }
@@ -72,8 +82,10 @@ export class PartFetch implements OriginHandler {
   }
 
   close(): void {
+    if (this.#flight?.awaited) return;
     this.#closed = true;
     this.#call?.abort();
+    this.#flight?.end(OVER);
   }
 
   onInformation(): void {
@@ -89,14 +101,14 @@ export class PartFetch implements OriginHandler {
     const call = required(this.#call, 'call');
     if (status === 206 && asked.kind === 'part' && index.isOf(answer, asked.length)) {
       index.join(answer, this.#barrier);
-      const writer = index.writer(asked.part.from, this.#barrier, answer.requestedAt, receivedAt);
-      this.#incoming = new Incoming(call, this.#x.client, asked.part, writer);
+      const writer = index.writer(asked.part.from, this.#barrier, answer, this.#flight);
+      this.#incoming = new Incoming(call, this.#x.client, asked.part, writer, this.#flight);
       this.#done({ kind: 'part', incoming: this.#incoming });
       return;
     }
     call.abort();
     const detail = `status ${status} where a part of ${bodyLength(index.entry)} bytes was to come`;
-    if (CHANGED.has(status)) this.#done({ kind: 'changed', detail });
+    if (CHANGED.has(status)) this.#end({ kind: 'changed', detail });
     else this.onFailure({ phase: 'head', code: 'origin-malformed', detail });
   }
 
@@ -131,7 +143,12 @@ export class PartFetch implements OriginHandler {
   }
 
   #fail(failure: OriginFailure): void {
-    this.#done({ kind: 'failed', failure });
+    this.#end({ kind: 'failed', failure });
+  }
+
+  #end(outcome: Exclude<PartOutcome, { kind: 'part' }>): void {
+    this.#done(outcome);
+    this.#flight?.end(outcome);
   }
 }
 

@@ -8,6 +8,7 @@ import { bodyLength, type Sliced, sliceAt, sliceHead, sliceKey } from '../../dec
 import { variesBeyondKey } from '../../decide/forward.ts';
 import type { Ports } from '../../ports.ts';
 import { type Exchange, isPurgedFor, type OriginAnswer, required } from '../exchange.ts';
+import { ALONE, type Flight } from './flights.ts';
 import { SliceWriter } from './slice-writer.ts';
 
 /** A slice that is there: in memory, or open on disk. */
@@ -47,29 +48,51 @@ export class SliceIndex {
     return this.#kept;
   }
 
+  keyOf(index: number): string {
+    return sliceKey(this.entry.key, this.sliced, index);
+  }
+
   /** Slice `index`; undefined: it is missing. `done` is called once, and before this returns unless it has to be read from disk. */
   find(index: number, done: (slice: FoundSlice | undefined) => void): void {
     const { cache } = this.#ports;
-    const key = sliceKey(this.entry.key, this.sliced, index);
+    const key = this.keyOf(index);
     if (!this.#isCurrent()) {
       done(undefined);
       return;
     }
     // The index is in use as long as its slices are.
     cache.touch(this.entry);
-    const inMemory = this.#usable(cache.find(key), index);
+    const inMemory = this.#usable(cache.find(key)[0], index);
     if (inMemory !== undefined) done(inMemory);
-    else if (cache.findStored?.(key, (found) => done(this.#usable(found, index))) !== true) done(undefined);
+    else if (cache.findStored?.(key, ([found]) => done(this.#usable(found, index))) !== true) done(undefined);
   }
 
-  /** Stores what comes, from byte `from` on, as slices. Undefined: nothing is to be stored. */
-  writer(from: number, barrier: number, requestedAt: number, receivedAt: number): StoreWriter | undefined {
-    if (!this.#kept) return undefined;
-    const { key, host, purgeTarget } = this.entry;
-    return new SliceWriter(this.sliced, from, (index, bytes) => {
-      if (!this.#isCurrent()) return undefined;
-      const head = sliceHead(this.#head, barrier, requestedAt, receivedAt);
-      return this.#ports.cache.begin({ key: sliceKey(key, this.sliced, index), host, purgeTarget, head }, bytes);
+  /** Whether another thread has stored slice `index` since it was looked for, and before it was announced that it is asked for here. */
+  isThereNow(index: number): boolean {
+    const { cache, claims } = this.#ports;
+    return claims !== undefined && this.#usable(cache.find(this.keyOf(index))[0], index) !== undefined;
+  }
+
+  /** `entry`, which is stored as slice `index`; undefined: it is not to be used. */
+  take(entry: CacheEntry, index: number): FoundSlice | undefined {
+    return this.#isCurrent() ? this.#usable(entry, index) : undefined;
+  }
+
+  /** Stores what `answer` brings, from byte `from` on, as slices, of which `flight` is told. Undefined: nothing is to be stored. */
+  writer(from: number, barrier: number, answer: OriginAnswer, flight: Flight | undefined): StoreWriter | undefined {
+    if (!this.#kept) {
+      flight?.end(ALONE);
+      return undefined;
+    }
+    const { host, purgeTarget } = this.entry;
+    const { requestedAt, receivedAt } = answer;
+    return new SliceWriter(this.sliced, from, {
+      begin: (index, bytes) => {
+        if (!this.#isCurrent()) return undefined;
+        const head = sliceHead(this.#head, barrier, requestedAt, receivedAt);
+        return this.#ports.cache.begin({ key: this.keyOf(index), host, purgeTarget, head }, bytes);
+      },
+      landed: (index, slice) => flight?.land(index, slice),
     });
   }
 
@@ -127,7 +150,7 @@ export class SliceIndex {
     return isPurgedFor(this.#x, this.#ports, entry);
   }
 
-  #usable([entry]: readonly CacheEntry[], index: number): FoundSlice | undefined {
+  #usable(entry: CacheEntry | undefined, index: number): FoundSlice | undefined {
     if (entry === undefined || this.#isPurged(entry)) return undefined;
     const { from, to } = sliceAt(this.sliced, index);
     if (bodyLength(entry) !== to - from) return undefined;

@@ -17,8 +17,11 @@ import { reasonOf, respondFromCache, respondFromFill } from './stored.ts';
 export const respond: StepFunction<'respond'> = (x, { ports }) => {
   if (x.entry) {
     // Nobody takes it, so it need not be read.
-    if (x.fill !== undefined && x.client instanceof Unattended) x.openBody?.close();
-    else if (x.entry.head.slices !== undefined && x.openBody === undefined) {
+    if (x.fill !== undefined && x.client instanceof Unattended) {
+      // Who waits for what comes first says so.
+      x.fill.settle();
+      x.openBody?.close();
+    } else if (x.entry.head.slices !== undefined && x.openBody === undefined) {
       // What is known of all slices is known; what of them is there is for each to see.
       x.fill?.settle();
       return 'slice';

@@ -31,7 +31,7 @@ import {
 import type { FillTable } from '../fill-table.ts';
 import type { RequestMemo } from '../request-memo.ts';
 import type { Engine, StepFunction } from '../run.ts';
-import { beginSlices } from '../slices/whole.ts';
+import { wholeInSlices } from '../slices/answer-from.ts';
 import { copyVariant } from '../variant-copy.ts';
 
 export const lookUp: StepFunction<'lookUp'> = (x, engine) => {
@@ -173,7 +173,8 @@ function askAnew(x: Exchange): 'fetch' {
   return 'fetch';
 }
 
-export const store: StepFunction<'store'> = (x, { ports, fills }) => {
+export const store: StepFunction<'store'> = (x, engine) => {
+  const { ports, fills } = engine;
   const answer = required(x.answer, 'answer');
   const tee = required(x.tee, 'tee');
   const framing = responseFraming(answer.received);
@@ -196,7 +197,7 @@ export const store: StepFunction<'store'> = (x, { ports, fills }) => {
   x.answerLength = framing.kind === 'length' ? framing.length : undefined;
   if (decision.kind === 'store') {
     x.freshHead = headOf(x, answer, decision);
-    openWriter(x, fills, x.freshHead, x.answerLength);
+    openWriter(x, engine, answer, x.freshHead);
     fills.onStorable(x.key);
   } else {
     if (x.outcome === 'miss') notStored(x, ports, decision.reason);
@@ -270,17 +271,13 @@ export function headOf(x: Exchange, answer: OriginAnswer, decision: StoreDecisio
     : makeHead({ ...common, lifetimeMs: 0, lifetimeSource: 'none', vary: [] });
 }
 
-function openWriter(x: Exchange, fills: FillTable, head: StoredHead, length: number | undefined): void {
-  const { ports } = fills;
+function openWriter(x: Exchange, engine: Engine, answer: OriginAnswer, head: StoredHead): void {
+  const { ports, fills } = engine;
+  const { answerLength: length } = x;
   const { host } = required(x.admitted, 'admission');
-  const named = { key: x.key, host, purgeTarget: purgeName(host, x.target) };
-  const writer =
-    ports.cache.begin({ ...named, head }, length) ??
-    (fills.isInvalid(x) ? undefined : beginSlices(x, ports, { ...named, head }, length));
-  if (!writer) {
-    notStored(x, ports, 'too-large');
-    return;
-  }
-  x.stored = true;
-  required(x.tee, 'tee').store(writer, length);
+  const writer = ports.cache.begin({ key: x.key, host, purgeTarget: purgeName(host, x.target), head }, length);
+  if (writer) {
+    x.stored = true;
+    required(x.tee, 'tee').store(writer, length);
+  } else if (fills.isInvalid(x) || !wholeInSlices(x, engine, answer, head, length)) notStored(x, ports, 'too-large');
 }

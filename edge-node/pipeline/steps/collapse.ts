@@ -1,8 +1,10 @@
 // collapse: the request waits for another that has asked an origin for the same, or asks for itself, and others may wait for it.
 import type { StepFunction } from '../run.ts';
+import { partToAsk } from '../slices/asking.ts';
 
 export const collapse: StepFunction<'collapse'> = (x, engine) => {
-  // Parts, and heads alone, are asked for as the client asks.
-  const whole = x.request.method === 'GET' && x.requestClass?.kind === 'lookup' && !x.requestClass.range;
-  return whole ? engine.fills.enter(x, engine) : 'choose';
+  // Heads alone, and parts that are no slices, are asked for as the client asks.
+  const lookedUp = x.request.method === 'GET' && x.requestClass?.kind === 'lookup' ? x.requestClass : undefined;
+  const isShared = lookedUp !== undefined && (!lookedUp.range || partToAsk(x, engine) !== undefined);
+  return isShared ? engine.fills.enter(x, engine) : 'choose';
 };

@@ -131,14 +131,16 @@ function statusOf(x: Exchange, ports: Ports, ttlMs: number): string {
     return cacheStatus(ports.cacheName, { kind: 'hit', ttlMs: Math.min(0, ttlMs), detail });
   }
   const fill = x.share?.fill;
-  const stored = x.stored || fill !== undefined;
+  const collapsed = x.outcome === 'collapsed';
+  const stored = x.stored || collapsed;
   return cacheStatus(ports.cacheName, {
     kind: 'forward',
     reason: reasonOf(x),
-    status: fill === undefined ? (x.answer?.status ?? 304) : fill.status,
+    // Who has waited for a slice alone has heard of no answer.
+    status: fill === undefined ? (x.answer?.status ?? (collapsed ? 206 : 304)) : fill.status,
     stored,
     ttlMs: stored ? ttlMs : undefined,
-    collapsed: fill !== undefined,
+    collapsed,
     detail: x.forwardDetail,
   });
 }

@@ -16,6 +16,7 @@ import {
   sliceHead,
   sliceKey,
   wantedOf,
+  wholeSlices,
 } from '../../../../edge-node/decide/cache/slices.ts';
 import { seededRandom } from '../../../../infra/runtime/random.ts';
 import { canonicalTarget } from '../../../../proto/canonical-url.ts';
@@ -31,6 +32,18 @@ const first = (range: string): string | undefined => {
 test('slices lie side by side, and the last is as long as is left', () => {
   assert.deepEqual(sliceAt(SLICED, 0), { from: 0, to: 10 });
   assert.deepEqual(sliceAt(SLICED, 9), { from: 90, to: 95 });
+});
+
+test('of a part those slices are whole that lie in it from end to end', () => {
+  const slices = (from: number, to: number): number[] => {
+    const { first, end } = wholeSlices(SLICED, { from, to });
+    return Array.from({ length: Math.max(0, end - first) }, (_, i) => first + i);
+  };
+  assert.deepEqual(slices(0, 30), [0, 1, 2]);
+  assert.deepEqual(slices(1, 29), [1]);
+  assert.deepEqual(slices(11, 19), []);
+  assert.deepEqual(slices(75, 95), [8, 9]);
+  assert.deepEqual(slices(75, 94), [8]);
 });
 
 test('no request can have the key of a slice', () => {

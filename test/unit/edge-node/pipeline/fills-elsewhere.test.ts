@@ -1,39 +1,11 @@
 // Fills of other threads: who comes here waits until they are over, and looks up what they have stored.
 import assert from 'node:assert/strict';
-import { DEFAULT_FILL_LIMITS, type FillClaims, TAKEN } from '../../../../edge-node/decide/cache/fills.ts';
+import { DEFAULT_FILL_LIMITS } from '../../../../edge-node/decide/cache/fills.ts';
+import { Elsewhere } from '../../../support/elsewhere.ts';
 import type { FakeClient } from '../../../support/fake-ports.ts';
 import { pipelineTest, World } from '../../../support/pipeline.ts';
 
 const FRESH = ['cache-control', 'max-age=60'];
-
-/** Another thread that asks for what the test says. */
-class Elsewhere implements FillClaims {
-  readonly taken = new Set<string>();
-  /** Keys that this thread asks for. */
-  readonly own: string[] = [];
-  /** How its fills ended for others. */
-  readonly released: boolean[] = [];
-  #waiting: ((useless: boolean) => void)[] = [];
-
-  claim(key: string): number {
-    if (this.taken.has(key)) return TAKEN;
-    this.own.push(key);
-    return this.own.length - 1;
-  }
-
-  release(_claim: number, useless: boolean): void {
-    this.released.push(useless);
-  }
-
-  whenFree(_key: string, _ms: number, done: (useless: boolean) => void): void {
-    this.#waiting.push(done);
-  }
-
-  free(useless = false): void {
-    this.taken.clear();
-    for (const done of this.#waiting.splice(0)) done(useless);
-  }
-}
 
 function elsewhereTest(name: string, run: (world: World, elsewhere: Elsewhere) => void): void {
   const elsewhere = new Elsewhere();

@@ -122,6 +122,18 @@ const TAKEN_BY: Readonly<Record<string, (world: World) => void>> = {
     world.request({ fields: PART });
     disk.answer();
   },
+  'slice -> lookUp': (world) => {
+    missedPart(world);
+    for (let i = 0; i < 2; i += 1) world.request({ fields: FAR });
+    serve(world.call(), { ...OBJECT, etag: '"v2"' });
+  },
+  'slice -> collapse': (world) => {
+    world.request({ fields: PART });
+    serve(world.call(), { ...OBJECT, fields: ['cache-control', 'max-age=60, stale-while-revalidate=60'] });
+    world.clock.advance(61_000);
+    world.request({ fields: FAR });
+    for (let i = 0; i < 2; i += 1) serve(world.call(), OBJECT);
+  },
   'slice -> choose': (world) => {
     missedPart(world);
     world.request({ fields: FAR });

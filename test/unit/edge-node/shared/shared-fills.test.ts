@@ -25,10 +25,23 @@ test('one thread asks for a key, the others wait until it is over', async () => 
   assert.ok(claim >= 0);
   assert.deepEqual([b.claim('/a'), a.claim('/a')], [TAKEN, UNSHARED]);
   assert.ok(b.claim('/b') >= 0);
+  assert.equal(a.isAwaited(claim), false);
   const waits = [freed(b, '/a'), freed(b, '/a')];
+  assert.equal(a.isAwaited(claim), true);
   a.release(claim, false);
   assert.deepEqual(await Promise.all(waits), [false, false]);
   assert.ok(b.claim('/a') >= 0);
+});
+
+test('of two that ask for a key at the same moment one waits', (t) => {
+  const [, a, b] = threads();
+  const { compareExchange } = Atomics;
+  const mocked = t.mock.method(Atomics, 'compareExchange', (...given: Parameters<typeof compareExchange>) => {
+    mocked.mock.restore();
+    assert.ok(a.claim('/a') >= 0);
+    return compareExchange(...given);
+  });
+  assert.equal(b.claim('/a'), TAKEN);
 });
 
 test('they learn when it was of no use to them, and the next may ask all the same', async () => {
