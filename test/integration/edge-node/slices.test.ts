@@ -216,8 +216,9 @@ test('threads share slices, in memory and on disk, until the file changes or is 
   const purged = await cost(() => askRaw(two));
   assertPart(purged.result, FAR, FAR + 100_000);
   assert.equal(purged.asked.length, 1);
-  // The former slice still takes its place there.
-  await until('the new slice to be on disk', onDisk(3));
+  await until('the new slice to be on disk, and the former swept', async () => {
+    return (await onDisk(2)()) && (await node.metric('meridian_disk_cache_writes_total')) === 4;
+  });
   // The file changes once more: what is missing shows it, and the answer that has begun is broken off.
   version = 'y';
   const broken = await ask(node.edge.port, { range: `bytes=${FAR}-${FAR + 2 * MIB}` });
