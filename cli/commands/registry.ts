@@ -24,6 +24,7 @@ export const COMMANDS: readonly Entry[] = [
   { name: 'undrain', load: async () => (await import('./drain.ts')).undrain },
   { name: 'purge', load: async () => (await import('./purge.ts')).command },
   { name: 'explain', load: async () => (await import('./explain.ts')).command },
+  { name: 'simulate', load: async () => (await import('./simulate.ts')).command },
   { name: 'certs', load: async () => (await import('./certs.ts')).command },
   { name: 'token', load: async () => (await import('./token.ts')).command },
   { name: 'audit', load: async () => (await import('./audit.ts')).command },
