@@ -15,7 +15,7 @@ export async function loadScenario(file: string, stdin: () => Promise<Uint8Array
     readDocuments(text, scenario, 'a mapping with clients', problems),
   );
   const [first, second] = read;
-  if (second) problems.add(wholeFile(file, 'holds more than one document; a scenario is one'));
+  if (second) problems.add(wholeFile(second.source.file, 'holds more than one document; a scenario is one'));
   if (problems.list.length === 0 && first) return { kind: 'loaded', scenario: first.value };
   return { kind: 'problems', problems: problems.list, omitted: problems.omitted };
 }

@@ -111,7 +111,7 @@ export async function run(scenario: Scenario, ports: RunPorts): Promise<Ran> {
   while (running.size > 0 && !interrupted) await Promise.race([Promise.all(running), interruption]);
   for (const planned of open) statistics.add(planned.client, planned.atMs, { kind: 'unanswered' });
   open.clear();
-  return { statistics, events, elapsedMs, interrupted };
+  return { statistics, events: events.toSorted((a, b) => a.atMs - b.atMs), elapsedMs, interrupted };
 }
 
 function outcomeOf(answer: Answer, originField: string): Outcome {
