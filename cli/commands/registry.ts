@@ -23,6 +23,7 @@ export const COMMANDS: readonly Entry[] = [
   { name: 'drain', load: async () => (await import('./drain.ts')).drain },
   { name: 'undrain', load: async () => (await import('./drain.ts')).undrain },
   { name: 'purge', load: async () => (await import('./purge.ts')).command },
+  { name: 'watch', load: async () => (await import('./watch.ts')).command },
   { name: 'explain', load: async () => (await import('./explain.ts')).command },
   { name: 'simulate', load: async () => (await import('./simulate.ts')).command },
   { name: 'certs', load: async () => (await import('./certs.ts')).command },
