@@ -4,7 +4,10 @@ import type { Io } from './command.ts';
 export interface Interrupt {
   /** Resolves at the first signal. */
   readonly asked: Promise<void>;
-  /** Signals do again what they do, and the process may end. */
+  /**
+   * The process may end, and signals do again what they do, if there was none. One may come twice, from a terminal and passed on
+   * by a parent: the second must not break off what the first one asked for.
+   */
   close(): void;
 }
 
@@ -12,7 +15,11 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
 export function listenForInterrupt(io: Io): Interrupt {
   const { promise: asked, resolve } = Promise.withResolvers<void>();
-  const listener = (): void => resolve();
+  let isAsked = false;
+  const listener = (): void => {
+    isAsked = true;
+    resolve();
+  };
   for (const signal of SIGNALS) io.process.on(signal, listener);
   // Timers and idle connections alone do not keep this process alive.
   const alive = new MessageChannel();
@@ -20,7 +27,7 @@ export function listenForInterrupt(io: Io): Interrupt {
   return {
     asked,
     close() {
-      for (const signal of SIGNALS) io.process.removeListener(signal, listener);
+      for (const signal of isAsked ? [] : SIGNALS) io.process.removeListener(signal, listener);
       alive.port1.close();
     },
   };

@@ -6,7 +6,7 @@ import { parseDuration } from '../config/duration.ts';
 import { printable } from '../output/text.ts';
 import { spawnChild } from '../stack/child.ts';
 import { INSTALL_ETCD, onPath } from '../stack/etcd.ts';
-import { HOST, layOut, PORT_BASE, portsOf } from '../stack/layout.ts';
+import { HOST, type Layout, layOut, PORT_BASE, portsOf } from '../stack/layout.ts';
 import { ADMINISTRATOR, logFolder, type StackOptions, startStack, tlsFlags, wipe } from '../stack/local-stack.ts';
 import { takeLock } from '../stack/lock.ts';
 import { takenPorts } from '../stack/ports.ts';
@@ -176,6 +176,7 @@ function describe(options: StackOptions, supervisor: Supervisor, restartAfterMs:
     pid: (name) => supervisor.pid(name),
     command: commandFromHere(),
     controlFlag: controlFlag(options),
+    portFlag: portFlag(layout),
     store: store.kind === 'embedded' ? 'embedded store' : 'etcd',
     logs: logFolder(directory),
     restartAfterMs,
@@ -192,4 +193,8 @@ function controlFlag(options: StackOptions): string {
   const address = `${HOST}:${options.layout.control.adminPort}`;
   const where = address === CLIENT_OPTIONS['control-plane'].default ? [] : ['--control-plane', address];
   return [...where, ...tlsFlags(options, ADMINISTRATOR)].map((word) => ` ${word}`).join('');
+}
+
+function portFlag({ control }: Layout): string {
+  return control.edgePort === layOut().control.edgePort ? '' : ` --port-base ${control.edgePort}`;
 }

@@ -57,7 +57,10 @@ test('each city asks its edge and gets its origin, until that is drained', async
   const apply = (trusted: string): Promise<Ended> =>
     meridian(['apply', '-f', '-', '--wait'], { env, stdin: configuration(london, sydney, trusted) });
   await apply('[127.0.0.0/8]');
-  const join = ['--control', `127.0.0.1:${edgePort}`, '--access-log', 'off', '--threads', '1'];
+  const secret = path.join(tempFolder(t), 'secret');
+  await writeFile(secret, 'x'.repeat(32));
+  const debug = ['--debug-token-file', secret];
+  const join = ['--control', `127.0.0.1:${edgePort}`, '--access-log', 'off', '--threads', '1', ...debug];
   const edges = await Promise.all(
     ['fra', 'sin'].map((name) => start(t, [MAIN, 'edge', '--name', name, ...join, ...LOOPBACK], true)),
   );
@@ -117,6 +120,8 @@ test('each city asks its edge and gets its origin, until that is drained', async
     /^meridian: fra does not believe X-Forwarded-For: it sent a client in Sydney \(1\.1\.1\.1\) to london rather than sydney, as if/,
   );
   assert.match(disbelieved.stderr, /"trustedProxies" of the edge/);
+  const told = await meridian([...argv, ...debug], { env, stdin });
+  assert.match(told.stderr, /^meridian: fra .*: it took a client in London \(81\.2\.69\.142\) to be at 127\.0\.0\.1$/m);
 });
 
 /** An admin service whose one edge says that it would answer everyone. */
