@@ -32,6 +32,7 @@ export const command: Command = {
       'asked; KM how far it is from the client; HITS the share that the cache answered. It ends by itself; Ctrl-C ends it early.',
     'Edges believe X-Forwarded-For from their trustedProxies alone. One that does not believe it is told apart by whom it asks, ' +
       'and then nothing is simulated.',
+    'Exit code 1: nothing could be simulated, all requests failed, or one of the events of the scenario did.',
     'With --json: what the file of results holds, {"scenario", "startedAt", "version", "elapsedMs", "interrupted", "warnings", ' +
       '"total", "firstFailure", "clients":[...], "events":[...], "seconds":[...]}.',
   ],
@@ -147,7 +148,7 @@ async function report(found: Simulation, out: string, json: boolean, io: Io): Pr
   }
   const allFailed = statistics.total.answered === 0 && statistics.total.failed > 0;
   if (allFailed) io.stderr.write('all requests failed\n');
-  return allFailed ? EXIT.failed : EXIT.done;
+  return allFailed || events.some(({ done }) => !done) ? EXIT.failed : EXIT.done;
 }
 
 async function scenarioOf(args: Arguments, io: Io): ReturnType<typeof loadScenario> {

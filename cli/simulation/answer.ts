@@ -18,6 +18,8 @@ export interface Reading {
   readonly origin: string | undefined;
   /** Whom the edge took the client to be, where it says so. */
   readonly client: string | undefined;
+  /** The edge that answered, by the name of its cache; undefined: it is none of ours, or something stands before it. */
+  readonly edge: string | undefined;
 }
 
 /** A text of a structured field: may hold what else would separate. */
@@ -39,6 +41,7 @@ export function readAnswer({ status, fields }: Answer, originField: string): Rea
     hit: hit && failure === undefined,
     origin: origin === undefined || origin === '' ? undefined : clip(origin),
     client: debug === undefined ? undefined : debugMember(debug, 'client'),
+    edge: /^\s*meridian-([a-z0-9-]+)/.exec(member)?.[1],
   };
 }
 

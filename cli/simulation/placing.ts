@@ -111,7 +111,9 @@ export type Belief =
   /** Answers do not say which origin they are from. */
   | { readonly kind: 'unknown' }
   | { readonly kind: 'refused'; readonly evidence: string }
-  /** Another origin than was said, for another reason. */
+  /** Another edge answers at its URL. */
+  | { readonly kind: 'elsewhere'; readonly evidence: string }
+  /** It asked another origin than it had said, though it believes who the clients are, or for an origin that is not its own. */
   | { readonly kind: 'surprised'; readonly evidence: string };
 
 /**
@@ -119,28 +121,36 @@ export type Belief =
  * edge is, as it takes everyone to be whom it does not believe.
  */
 export function judge(checks: readonly Checked[], own: string | undefined): Belief {
-  let verdict: Belief = { kind: 'unknown' };
+  let [isBelieved, isCompared] = [false, false];
+  let surprise: string | undefined;
+  let asItself: string | undefined;
   for (const { placement, reading } of checks) {
-    const { client, expected } = placement;
+    const { client, edge, expected } = placement;
     const who = `a client in ${printable(client.name)} (${client.addresses[0]})`;
+    if (reading.edge !== undefined && reading.edge !== edge.name) {
+      return { kind: 'elsewhere', evidence: `${printable(edge.url)} is where ${reading.edge} answers` };
+    }
     if (reading.client !== undefined) {
       if (canonical(reading.client) !== canonical(client.addresses[0] ?? '')) {
         return { kind: 'refused', evidence: `it took ${who} to be at ${clip(reading.client)}` };
       }
-      verdict = { kind: 'believed' };
+      isBelieved = true;
       continue;
     }
     if (reading.origin === undefined || expected === undefined) continue;
+    isCompared = true;
     if (reading.origin === expected) {
-      if (expected !== own) verdict = { kind: 'believed' };
-      else if (verdict.kind === 'unknown') verdict = { kind: 'no-difference' };
+      isBelieved ||= expected !== own;
       continue;
     }
-    const evidence = `it sent ${who} to ${reading.origin} rather than ${expected}`;
-    if (reading.origin === own) return { kind: 'refused', evidence: `${evidence}, as if the client were at the edge` };
-    if (verdict.kind !== 'believed') verdict = { kind: 'surprised', evidence };
+    surprise ??= `it sent ${who} to ${reading.origin} rather than ${expected}`;
+    if (reading.origin === own)
+      asItself ??= `it sent ${who} to ${own} rather than ${expected}, as if the client were at the edge`;
   }
-  return verdict;
+  if (asItself !== undefined && !isBelieved) return { kind: 'refused', evidence: asItself };
+  if (surprise !== undefined) return { kind: 'surprised', evidence: surprise };
+  if (isBelieved) return { kind: 'believed' };
+  return { kind: isCompared ? 'no-difference' : 'unknown' };
 }
 
 /** IPv6 addresses have several forms. */

@@ -12,6 +12,8 @@ import type { Sender } from './sender.ts';
 
 /** Lines of one kind that are printed; the rest is counted. */
 const MAX_LINES = 10;
+/** Requests that an edge leaves without an answer before no more are waited for. */
+const MAX_FAILURES = 3;
 /** What no database has: everyone there is taken to be where the edge is. */
 const NOWHERE = '127.0.0.1';
 /** Such an answer comes from an origin, and leaves nothing in the cache. */
@@ -57,14 +59,19 @@ export async function checkEdges(
         'or --port-base, says where others are',
     );
   }
-  const disbelief = checks.flatMap(({ edge, belief }) => (belief.kind === 'refused' ? [{ edge, belief }] : []));
+  const elsewhere = checks.flatMap(({ edge, belief }) =>
+    belief.kind === 'elsewhere' ? [`${edge.name}: ${belief.evidence}`] : [],
+  );
+  if (elsewhere.length > 0)
+    throw new Failure(`${lines(elsewhere).join('\n')}\nMend "edges" of the scenario, or --port-base`);
+  const disbelief = checks.flatMap(({ edge, belief }) =>
+    belief.kind === 'refused' ? [`${edge.name} does not believe X-Forwarded-For: ${belief.evidence}`] : [],
+  );
   if (disbelief.length > 0) {
-    const each = disbelief.map(
-      ({ edge, belief }) => `${edge.name} does not believe X-Forwarded-For: ${belief.evidence}`,
-    );
     throw new Failure(
-      `${lines(each).join('\n')}\nSo where clients are would make no difference. Add the address that this machine's requests ` +
-        'reach the edge from (127.0.0.0/8 on the same machine) to "trustedProxies" of the edge, and apply that',
+      `${lines(disbelief).join('\n')}\nSo where clients are would make no difference. Add the address that this machine's ` +
+        'requests reach the edge from (127.0.0.0/8 on the same machine) to "trustedProxies" of the edge, and apply that. Should ' +
+        'an origin have failed just now, wait until "meridian origins" shows it',
     );
   }
   return warningsOf(checks, unreachable, scenario);
@@ -89,6 +96,7 @@ async function checkEdge(
   const checked: Checked[] = [];
   let reached = false;
   let reason = '';
+  let failures = 0;
   // One after the other: those at the same moment would share their way to the origin.
   for (const [index, placement] of clients) {
     try {
@@ -97,7 +105,8 @@ async function checkEdge(
       if (answer) checked.push({ placement, reading: readAnswer(answer, scenario.originField.toLowerCase()) });
     } catch (error) {
       reason = error instanceof Error ? error.message : String(error);
-      if (!reached) break;
+      failures += 1;
+      if (!reached || failures === MAX_FAILURES) break;
     }
   }
   const [own] = reached ? await explainAt(admin, firstUrl(scenario), NOWHERE, edge.name) : [];

@@ -110,6 +110,11 @@ test('each city asks its edge and gets its origin, until that is drained', async
     ],
   );
 
+  const swapped = scenario(`{ fra: "http://127.0.0.1:${sin}", sin: "http://127.0.0.1:${fra}" }`);
+  const elsewhere = await meridian(argv, { env, stdin: swapped });
+  assert.equal(elsewhere.code, 1);
+  assert.match(elsewhere.stderr, /fra: http:\/\/127\.0\.0\.1:\d+ is where sin answers$/m);
+
   // Asked from the wrong end of the world, an edge that takes everyone to be where it is chooses another origin.
   await meridian(['undrain', 'cities/london', '--wait'], { env });
   await apply('[]');
@@ -154,6 +159,23 @@ test('answers that all fail, and origins that do not name themselves, are told',
   assert.match(ended.stderr, /^all requests failed$/m);
   const { total, version } = JSON.parse(ended.stdout);
   assert.deepEqual([total.reasons, version], [{ 'status 503': 10 }, '1.2']);
+});
+
+test('an event that fails is told, stops nothing, and makes the exit code 1', async (t) => {
+  const server = createServer((_request, response) => response.setHeader('x-origin', 'london').end());
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  t.after(() => server.close());
+  const { port } = server.address() as AddressInfo;
+  const ended = await meridian(['simulate', '-f', '-', '--out', 'none'], {
+    env: await plainAdmin(t, { ranking: [{ origin: 'london', distanceKm: 3, chosen: true }] }),
+    stdin: `${small(`http://127.0.0.1:${port}`)}events: [{ at: 100ms, drain: cities/london }]\n`,
+  });
+  assert.equal(ended.code, 1);
+  assert.match(
+    ended.stderr,
+    /^after 0\.1 s: drain cities\/london: failed: the control plane at .* does not know this request/m,
+  );
+  assert.match(ended.stdout, /^London {4}GB {7}fra {3}london {3}3 +10 +0 +0% /m);
 });
 
 test('without an edge that can be reached nothing is simulated', async (t) => {

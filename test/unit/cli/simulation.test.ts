@@ -79,7 +79,7 @@ const answer = (cacheStatus: string, more: Record<string, string> = {}, status =
   );
 
 test('an answer tells whether the cache answered, and which origin when it did not', () => {
-  const nothing = { failure: undefined, client: undefined };
+  const nothing = { failure: undefined, client: undefined, edge: 'fra' };
   assert.deepEqual(answer('meridian-fra; hit; ttl=3'), { ...nothing, hit: true, origin: undefined });
   assert.deepEqual(answer('meridian-fra; fwd=uri-miss; stored'), { ...nothing, hit: false, origin: 'lagos' });
   assert.equal(answer('meridian-fra; fwd=uri-miss; collapsed').origin, undefined, "another's way");
@@ -95,7 +95,9 @@ test('an answer tells whether the cache answered, and which origin when it did n
     hit: false,
     origin: undefined,
   });
-  assert.equal(readAnswer({ status: 200, fields: {}, elapsedMs: 1 }, 'x-origin').origin, undefined);
+  const bare = readAnswer({ status: 200, fields: {}, elapsedMs: 1 }, 'x-origin');
+  assert.deepEqual([bare.origin, bare.edge], [undefined, undefined]);
+  assert.equal(answer('meridian-fra; hit, ExampleCDN; fwd=miss').edge, undefined, 'something stands before the edge');
 });
 
 test("the edge's own word counts more than the origin's", () => {
@@ -214,18 +216,29 @@ const LAGOS_AT_FRA: Placement = {
 test('an edge that sends everyone where it would send itself does not believe who they are', () => {
   const at = (origin: string | undefined, expected = 'lagos', client?: string): Checked => ({
     placement: { ...LAGOS_AT_FRA, expected },
-    reading: { failure: undefined, hit: false, origin, client },
+    reading: { failure: undefined, hit: false, origin, client, edge: 'fra' },
   });
   assert.equal(judge([at('lagos')], 'london').kind, 'believed');
   assert.equal(judge([at('london', 'london')], 'london').kind, 'no-difference');
   assert.equal(judge([at(undefined)], 'london').kind, 'unknown');
   assert.equal(judge([at('sydney')], 'london').kind, 'surprised');
-  assert.equal(judge([at('sydney'), at('lagos')], 'london').kind, 'believed');
+  assert.equal(
+    judge([at('london'), at('lagos')], 'london').kind,
+    'surprised',
+    'an origin that failed just then is no proof',
+  );
   assert.deepEqual(judge([at('london', 'london'), at('london')], 'london'), {
     kind: 'refused',
     evidence: 'it sent a client in Lagos (41.203.64.1) to london rather than lagos, as if the client were at the edge',
   });
   assert.equal(judge([at('london', 'lagos', '41.203.64.1')], 'london').kind, 'believed', 'it says so itself');
+  assert.deepEqual(
+    judge([{ ...at('lagos'), placement: { ...LAGOS_AT_FRA, edge: EDGES[1] ?? LAGOS_AT_FRA.edge } }], 'london'),
+    {
+      kind: 'elsewhere',
+      evidence: 'http://127.0.0.1:2 is where fra answers',
+    },
+  );
   assert.deepEqual(judge([at('lagos', 'lagos', '127.0.0.1')], 'london'), {
     kind: 'refused',
     evidence: 'it took a client in Lagos (41.203.64.1) to be at 127.0.0.1',
