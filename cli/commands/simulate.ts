@@ -46,7 +46,11 @@ export const command: Command = {
     },
     edge: { type: 'string', value: 'NAME', doc: 'Every client asks this edge.' },
     seed: { type: 'string', value: 'NUMBER', doc: 'In place of that of the scenario. Same seed, same requests.' },
-    duration: { type: 'string', value: 'DURATION', doc: 'In place of that of the scenario.' },
+    duration: {
+      type: 'string',
+      value: 'DURATION',
+      doc: 'In place of that of the scenario; its later events do not happen.',
+    },
     'port-base': {
       type: 'string',
       value: 'PORT',

@@ -91,7 +91,7 @@ export async function run(scenario: Scenario, ports: RunPorts): Promise<Ran> {
   }
 
   const requests = schedule(scenario);
-  const waiting = scenario.events.toSorted((a, b) => a.atMs - b.atMs);
+  const waiting = scenario.events.filter(({ atMs }) => atMs <= durationMs).toSorted((a, b) => a.atMs - b.atMs);
   let next = requests.next();
   while (!interrupted) {
     const elapsed = clock.monotonic() - began;

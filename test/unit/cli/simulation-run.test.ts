@@ -110,6 +110,8 @@ test('events happen at their time, in that order, and one that fails is told and
     { atMs: 1500, undrain: 'cities/london' },
     { atMs: 2000, purge: 'all' },
     { atMs: 500, drain: 'cities/london' },
+    // As when a shorter duration was asked for.
+    { atMs: 2001, undrain: 'cities/london' },
   ];
   const act: RunPorts['act'] = ({ undrain }) => {
     at.push(clock.monotonic());
