@@ -59,6 +59,9 @@ export const CLIENT_OPTIONS = {
 /** What a control plane may take beyond what it was told to wait for, milliseconds. */
 const PATIENCE_MS = 10_000;
 
+/** Longest time between two attempts to connect, milliseconds. */
+const RECONNECT_MS = 2000;
+
 export interface Admin {
   /** HOST:PORT. */
   readonly address: string;
@@ -96,6 +99,8 @@ export async function withAdmin<T>(args: Arguments, io: Io, use: (admin: Admin) 
     'grpc.max_send_message_length': LIMITS.messageBytes,
     // A proxy for web browsing has no business between an operator and the control plane.
     'grpc.enable_http_proxy': 0,
+    // For commands that stay: one that comes back after an hour is found as soon as one after a minute.
+    'grpc.max_reconnect_backoff_ms': RECONNECT_MS,
   });
   const options = (waitMs = 0) => ({ deadline: io.clock.now() + waitMs + PATIENCE_MS });
   const admin: Admin = {

@@ -33,7 +33,8 @@ function drainCommand(
   };
 }
 
-function originArgument(text: string | undefined): OriginRef {
+/** `POOL/ORIGIN`. Throws UsageError. */
+export function originArgument(text: string | undefined): OriginRef {
   const [pool, origin, more] = text?.split('/') ?? [];
   if (pool && origin && more === undefined) return { pool, origin };
   throw new UsageError(

@@ -155,8 +155,8 @@ function printAccepted(position: PurgePosition, repeatedKey: boolean, args: Argu
 
 const FORMS = ['url', 'prefix', 'host', 'tag', 'all'] as const;
 
-/** Throws UsageError, which names what is malformed, before anything is sent. */
-function parseTargets([word, ...names]: readonly string[]): PurgeTarget[] {
+/** The words after "meridian purge". Throws UsageError, which names what is malformed, before anything is sent. */
+export function parseTargets([word, ...names]: readonly string[]): PurgeTarget[] {
   if (word === undefined) {
     throw new UsageError('expected what to purge: url URL.., prefix URL.., host HOST.., tag TAG.. or all');
   }

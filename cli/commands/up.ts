@@ -6,7 +6,7 @@ import { parseDuration } from '../config/duration.ts';
 import { printable } from '../output/text.ts';
 import { spawnChild } from '../stack/child.ts';
 import { INSTALL_ETCD, onPath } from '../stack/etcd.ts';
-import { HOST, layOut, PORT_BASE, portsOf } from '../stack/layout.ts';
+import { HOST, type Layout, layOut, PORT_BASE, portsOf } from '../stack/layout.ts';
 import { ADMINISTRATOR, logFolder, type StackOptions, startStack, tlsFlags, wipe } from '../stack/local-stack.ts';
 import { takeLock } from '../stack/lock.ts';
 import { takenPorts } from '../stack/ports.ts';
@@ -15,7 +15,8 @@ import { StartFailure, Supervisor } from '../stack/supervisor.ts';
 import { CLIENT_OPTIONS } from './client.ts';
 import { type Arguments, type Command, EXIT, Failure, type Io, UsageError } from './command.ts';
 import { SAMPLE_OPTION } from './edge.ts';
-import { choiceOption, durationOption, given, noMore, shareOption } from './values.ts';
+import { listenForInterrupt } from './interrupt.ts';
+import { choiceOption, durationOption, given, noMore, portBaseOption, shareOption } from './values.ts';
 
 const START_MS = 30_000;
 const STOP_MS = 5000;
@@ -68,7 +69,7 @@ export const command: Command = {
     const directory = given(args, 'data');
     shareOption(args, 'access-log-sample');
     const options = {
-      layout: layOut(portBase(args)),
+      layout: layOut(portBaseOption(args, 'port-base', PORT_BASE)),
       directory,
       tls: args.flag('tls'),
       store: storeOf(args),
@@ -90,14 +91,6 @@ export const command: Command = {
     }
   },
 };
-
-function portBase(args: Arguments): number | undefined {
-  const text = args.text('port-base');
-  if (text === undefined) return undefined;
-  const base = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
-  if (base >= PORT_BASE.min && base <= PORT_BASE.max) return base;
-  throw new UsageError(`--port-base: expected a port from ${PORT_BASE.min} to ${PORT_BASE.max}, found "${text}"`);
-}
 
 function storeOf(args: Arguments): StackOptions['store'] {
   const endpoint = args.text('etcd');
@@ -151,19 +144,16 @@ async function runStack(options: StackOptions, restartAfterMs: number | undefine
     stopMs: STOP_MS,
     report: (line) => io.stderr.write(`${line}\n`),
   });
-  const asked = Promise.withResolvers<'stop'>();
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) io.process.on(signal, () => asked.resolve('stop'));
-  // Children and timers alone do not keep this process alive while all children wait for their restart.
-  const alive = new MessageChannel();
-  alive.port1.ref();
+  // While all children wait for their restart too.
+  const interrupt = listenForInterrupt(io);
   const began = io.clock.monotonic();
   try {
-    const result = await Promise.race([startStack(options, supervisor, io), asked.promise]);
-    if (result !== 'stop') {
+    const result = await Promise.race([startStack(options, supervisor, io), interrupt.asked]);
+    if (result) {
       const seconds = ((io.clock.monotonic() - began) / 1000).toFixed(1);
       io.stdout.write(`Meridian is up, after ${seconds} s.\n\n${describe(options, supervisor, restartAfterMs)}`);
       if (result.kind === 'unwell') io.stderr.write(`${result.detail}; "meridian status" shows how it goes on\n`);
-      await asked.promise;
+      await interrupt.asked;
     }
     io.stderr.write('stopping\n');
     return EXIT.done;
@@ -175,7 +165,7 @@ async function runStack(options: StackOptions, restartAfterMs: number | undefine
     });
   } finally {
     await supervisor.stop();
-    alive.port1.close();
+    interrupt.close();
   }
 }
 
@@ -186,6 +176,7 @@ function describe(options: StackOptions, supervisor: Supervisor, restartAfterMs:
     pid: (name) => supervisor.pid(name),
     command: commandFromHere(),
     controlFlag: controlFlag(options),
+    portFlag: portFlag(layout),
     store: store.kind === 'embedded' ? 'embedded store' : 'etcd',
     logs: logFolder(directory),
     restartAfterMs,
@@ -202,4 +193,8 @@ function controlFlag(options: StackOptions): string {
   const address = `${HOST}:${options.layout.control.adminPort}`;
   const where = address === CLIENT_OPTIONS['control-plane'].default ? [] : ['--control-plane', address];
   return [...where, ...tlsFlags(options, ADMINISTRATOR)].map((word) => ` ${word}`).join('');
+}
+
+function portFlag({ control }: Layout): string {
+  return control.edgePort === layOut().control.edgePort ? '' : ` --port-base ${control.edgePort}`;
 }

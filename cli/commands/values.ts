@@ -48,6 +48,15 @@ export function countOption(args: Arguments, name: string, { min, max }: Bounds)
   return count;
 }
 
+/** The first of the ports of a local stack; undefined when the option is not given. */
+export function portBaseOption(args: Arguments, name: string, { min, max }: Bounds): number | undefined {
+  const text = args.text(name);
+  if (text === undefined) return undefined;
+  const base = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
+  if (!(base >= min && base <= max)) throw refuse(args, name, `a port from ${min} to ${max}`, text);
+  return base;
+}
+
 /** Bytes. */
 export function sizeOption(args: Arguments, name: string): number {
   const text = given(args, name);

@@ -17,7 +17,8 @@ function sorted({ sites, pools, edges }: Declared): Declared {
   return { sites: sites.toSorted(byName), pools: pools.toSorted(byName), edges: edges.toSorted(byName) };
 }
 
-function plain(value: unknown): unknown {
+/** Maps as objects, at every depth. */
+export function plain(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(plain);
   return value instanceof Map ? Object.fromEntries([...value].map(([key, member]) => [key, plain(member)])) : value;
 }

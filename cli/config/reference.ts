@@ -7,16 +7,6 @@ type Message = Extract<Shape, { kind: 'message' }>;
 
 /** The page; `example` is a configuration file to begin with. */
 export function configurationReference(example: string): string {
-  const sections = messagesIn(configuration).map(
-    (message) => `## ${message.title}
-
-${message.doc}
-
-| Field | Value | Default | |
-|---|---|---|---|
-${message.fields.map(row).join('\n')}
-`,
-  );
   return `<!-- Generated from cli/config/schema.ts by "npm run generate"; do not edit. -->
 # Configuration
 
@@ -30,7 +20,22 @@ ${example.trimEnd()}
 Durations are whole numbers with a unit: \`250ms\`, \`2s\`, \`1m\`, \`1h\`. Files are YAML 1.2 in UTF-8, at most 8 MiB each. Anchors
 and aliases may be used, at most 100 times in a document. Unknown fields, repeated names and unknown tags are errors.
 
-${sections.join('\n')}`;
+${fieldTables(configuration)}`;
+}
+
+/** A section for each message that there is in what `root` describes, outermost first, with a table of its fields. */
+export function fieldTables(root: Type<unknown>): string {
+  const sections = messagesIn(root).map(
+    (message) => `## ${message.title}
+
+${message.doc}
+
+| Field | Value | Default | |
+|---|---|---|---|
+${message.fields.map(row).join('\n')}
+`,
+  );
+  return sections.join('\n');
 }
 
 /** Every message once, outermost first. */

@@ -85,6 +85,19 @@ export function text(what: string): Type<string> {
   );
 }
 
+/** As `type`, but what `check` finds something wrong with, in a sentence, is reported and not taken. */
+export function refined<T>(type: Type<T>, check: (value: T) => string | undefined): Type<T> {
+  return {
+    ...type,
+    read(node, place) {
+      const value = type.read(node, place);
+      const wrong = value === undefined ? undefined : check(value);
+      if (wrong !== undefined) place.report(wrong);
+      return wrong === undefined ? value : undefined;
+    },
+  };
+}
+
 export const boolean: Type<boolean> = scalar(
   'true or false',
   (value) => (typeof value === 'boolean' ? value : undefined),

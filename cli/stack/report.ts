@@ -10,6 +10,8 @@ export interface Running {
   readonly command: string;
   /** What the command needs to find this control plane; empty where it is the default. */
   readonly controlFlag: string;
+  /** What `simulate` needs to find the edges; empty where it is the default. */
+  readonly portFlag: string;
   readonly store: string;
   readonly logs: string;
   /** Milliseconds; undefined: never. */
@@ -43,6 +45,7 @@ Try these in another terminal: a request as a client in Sydney, why one from Rio
   curl -i -H 'X-Forwarded-For: 1.1.1.1' ${url}
   ${meridian(`explain ${url} --ip 200.147.35.149`)}
   ${meridian(`purge url ${url}`)}
+Clients of many cities at once: ${meridian('simulate')}${running.portFlag}; what changes meanwhile: ${meridian('watch')}.
 Stop an origin and ask again: kill -9 ${pid(origin?.name ?? '')} (${origin?.city}; ${fate}).
 Logs: ${running.logs}. Ctrl-C ends everything.
 `;

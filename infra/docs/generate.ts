@@ -4,6 +4,7 @@ import { limitReference } from '../../cli/commands/limits.ts';
 import { loadAll } from '../../cli/commands/registry.ts';
 import { configurationReference } from '../../cli/config/reference.ts';
 import { commandReference } from '../../cli/output/help.ts';
+import { scenarioExample, simulationReference } from '../../cli/simulation/reference.ts';
 import { LIMITS } from '../../edge-node/io/limits.ts';
 import { withStepDiagram } from './diagram.ts';
 
@@ -19,6 +20,8 @@ export async function generatedPages(): Promise<ReadonlyMap<string, string>> {
     ['docs/configuration.md', configurationReference(example)],
     ['docs/cli.md', commandReference(await loadAll())],
     ['docs/limits.md', limitReference(LIMITS)],
+    ['docs/simulate.md', simulationReference()],
+    ['docs/examples/simulation.yaml', scenarioExample()],
   ]);
 }
 

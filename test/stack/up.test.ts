@@ -82,6 +82,37 @@ describe('a local stack', () => {
     }
   }
 
+  test('clients of many cities, simulated, are answered by the edge and the origin nearest to each', async () => {
+    const flags = ['--control-plane', stack.admin, '--port-base', String(stack.layout.control.edgePort)];
+    const { code, stdout, stderr } = await meridian(
+      'simulate',
+      '--duration',
+      '1s',
+      '--out',
+      'none',
+      '--json',
+      ...flags,
+    );
+    assert.equal(code, 0, stderr);
+    const { clients, total } = JSON.parse(stdout) as {
+      clients: { city: string; edge: string; origins: Record<string, number> }[];
+      total: { requests: number; errors: number };
+    };
+    assert.deepEqual([total.requests, total.errors], [300, 0]);
+    for (const [city, edge, origin] of [
+      ['New York', 'edge-frankfurt', 'london'],
+      ['Rio de Janeiro', 'edge-sao-paulo', 'sao-paulo'],
+      ['Lagos', 'edge-frankfurt', 'lagos'],
+      ['Johannesburg', 'edge-sao-paulo', 'lagos'],
+      ['Mumbai', 'edge-singapore', 'london'],
+      ['Auckland', 'edge-singapore', 'sydney'],
+    ] as const) {
+      const client = clients.find((each) => each.city === city);
+      assert.equal(client?.edge, edge);
+      assert.ok((client.origins[origin] ?? 0) > 0, JSON.stringify(client));
+    }
+  });
+
   test('explain gives the ranking with distances and health', async () => {
     const { code, stdout } = await meridian(
       ...['explain', `${firstEdge}/hello`, '--ip', LONDON, '--control-plane', stack.admin, '--json'],

@@ -5,11 +5,14 @@ import { test } from 'node:test';
 import { parseConfig } from '../../../cli/config/load.ts';
 import { formatFileProblem } from '../../../cli/config/place.ts';
 import { toYaml } from '../../../cli/config/print.ts';
+import { loadScenario, plainScenario } from '../../../cli/simulation/file.ts';
+import { STEERING } from '../../../cli/simulation/reference.ts';
 import { type Random, seededRandom } from '../../../infra/runtime/random.ts';
 import { checkConsistency } from '../../../proto/consistency.ts';
 import { Snapshot } from '../../../proto/gen/meridian/v1/resources.ts';
 
 const ROUNDS = 1500;
+const SCENARIO_ROUNDS = 500;
 const SEED = 20_260_101;
 
 const PIECES = [
@@ -84,4 +87,28 @@ test('mutated examples never crash the reader, and what it accepts keeps its mea
     }
   }
   assert.ok(accepted > ROUNDS / 30 && accepted < ROUNDS, `${accepted} of ${ROUNDS} accepted: the mutations are off`);
+});
+
+test('mutated scenarios never crash the reader either, and what it accepts keeps its meaning', async () => {
+  const random = seededRandom(SEED);
+  const load = (text: string) => loadScenario('-', () => Promise.resolve(new TextEncoder().encode(text)));
+  let accepted = 0;
+  for (let round = 0; round < SCENARIO_ROUNDS; round += 1) {
+    const text = mutate(STEERING, random);
+    const loaded = await load(text);
+    const context = `seed ${SEED}, round ${round}:\n${text}`;
+    if (loaded.kind === 'problems') {
+      assert.ok(loaded.problems.length > 0, context);
+      for (const problem of loaded.problems) {
+        assert.match(formatFileProblem(problem), /^<stdin>:(?:\d+:\d+:)? \P{Cc}+$/u, context);
+      }
+      continue;
+    }
+    accepted += 1;
+    assert.deepEqual(await load(JSON.stringify(plainScenario(loaded.scenario))), loaded, context);
+  }
+  assert.ok(
+    accepted > SCENARIO_ROUNDS / 30 && accepted < SCENARIO_ROUNDS,
+    `${accepted} accepted: the mutations are off`,
+  );
 });

@@ -54,6 +54,7 @@ test('what is printed names every process with its pid, and only the commands th
     pid: (name) => (name === 'etcd' ? undefined : 1000 + name.length),
     command: './bin/meridian.js',
     controlFlag: ' --control 127.0.0.1:20001',
+    portFlag: ' --port-base 20000',
     store: 'embedded',
     logs: '.meridian/logs',
     restartAfterMs: 15_000,
@@ -63,6 +64,7 @@ test('what is printed names every process with its pid, and only the commands th
   assert.doesNotMatch(text, /etcd/);
   assert.match(text, /purge url http:\/\/127\.0\.0\.1:20011\/hello --control 127\.0\.0\.1:20001$/m);
   assert.match(text, /curl -i -H 'X-Forwarded-For: 1\.1\.1\.1' http:\/\/127\.0\.0\.1:20011\/hello$/m);
+  assert.match(text, /meridian\.js simulate --control 127\.0\.0\.1:20001 --port-base 20000; /);
   assert.match(text, /comes back after 15 s/);
 });
 
