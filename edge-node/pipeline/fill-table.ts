@@ -13,10 +13,10 @@ import {
 import { type Invalidations, LocalInvalidations } from '../decide/cache/invalidation.ts';
 import { RecentKeys } from '../decide/cache/recent-keys.ts';
 import { PLAIN_LOOKUP, RANGE_LOOKUP } from '../decide/cache/request.ts';
-import { varyValues } from '../decide/cache/vary.ts';
+import { selectVariant, varyValues } from '../decide/cache/vary.ts';
 import { withoutFields } from '../decide/fields.ts';
 import type { Ports } from '../ports.ts';
-import { Exchange } from './exchange.ts';
+import { Exchange, forgetLookUp } from './exchange.ts';
 import { Fill } from './fill.ts';
 import { RemoteFill } from './remote-fill.ts';
 import type { Engine } from './run.ts';
@@ -66,8 +66,7 @@ export class FillTable {
     const newest = this.#fills.get(x.key);
     const { directives } = requestClass;
     if (newest === undefined) {
-      if (!directives.noStore && this.#begin(x, undefined, false) === undefined) return this.#waitElsewhere(x, engine);
-      return 'choose';
+      return directives.noStore ? 'choose' : this.#first(x, engine);
     }
     if (!mayWait(directives)) return 'choose';
     const fill = this.#suitable(newest, x);
@@ -76,6 +75,25 @@ export class FillTable {
       return 'choose';
     }
     return this.mayJoin(x) ? fill.join(x, engine) : 'choose';
+  }
+
+  /** Nobody in this thread asks for the same. */
+  #first(x: Exchange, engine: Engine): Outcome<'collapse'> {
+    const claim = this.#claim(x.key);
+    if (claim === TAKEN) return this.#waitElsewhere(x, engine);
+    if (claim !== UNSHARED && this.#hasCome(x)) {
+      this.release(claim, false);
+      forgetLookUp(x);
+      return 'lookUp';
+    }
+    this.#begin(x, undefined, false, claim);
+    return 'choose';
+  }
+
+  /** Whether another thread has stored an answer for `x`, and given its claim back, since `x` was looked up. */
+  #hasCome(x: Exchange): boolean {
+    const entry = selectVariant(this.ports.cache.find(x.key), x.request.fields);
+    return entry !== undefined && entry.head.requestedAt > (x.stale?.head.requestedAt ?? Number.NEGATIVE_INFINITY);
   }
 
   /** Whether `x` may wait for what others ask for. */
@@ -123,7 +141,9 @@ export class FillTable {
     behind.stale = entry;
     // No client is answered, so there is nothing to enter in the ledger.
     behind.finished = true;
-    if (this.#begin(behind, newest, true) === undefined) return;
+    const claim = newest === undefined ? this.#claim(x.key) : UNSHARED;
+    if (claim === TAKEN) return;
+    this.#begin(behind, newest, true, claim);
     this.ports.fillEvents?.note('refresh');
     engine.resume(behind, 'collapse', 'choose');
   }
@@ -210,15 +230,16 @@ export class FillTable {
     return { fills, waiting: this.waiting };
   }
 
-  /** Undefined: another thread asks for the same. Only the first for a key is known to others. */
-  #begin(x: Exchange, newest: AnyFill | undefined, isRefresh: boolean): Fill | undefined {
-    const claim = newest === undefined ? (this.ports.claims?.claim(x.key) ?? UNSHARED) : UNSHARED;
-    if (claim === TAKEN) return undefined;
+  /** Only the first for a key is known to other threads. */
+  #claim(key: string): number {
+    return this.ports.claims?.claim(key) ?? UNSHARED;
+  }
+
+  #begin(x: Exchange, newest: AnyFill | undefined, isRefresh: boolean, claim = UNSHARED): void {
     const fill = new Fill(x, this, isRefresh, claim);
     fill.next = newest;
     x.fill = fill;
     this.#fills.set(x.key, fill);
-    return fill;
   }
 
   /** The fill whose answer `x` can expect to get as its own. */

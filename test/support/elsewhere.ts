@@ -7,11 +7,14 @@ export class Elsewhere implements FillClaims {
   readonly own: string[] = [];
   /** How its fills ended for others. */
   readonly released: boolean[] = [];
+  /** Happens just before this thread claims a key. */
+  before: () => void = () => undefined;
   /** Keys that the other thread waits for. */
   readonly awaited = new Set<string>();
   #waiting: ((useless: boolean) => void)[] = [];
 
   claim(key: string): number {
+    this.before();
     if (this.taken.has(key)) return TAKEN;
     this.own.push(key);
     return this.own.length - 1;

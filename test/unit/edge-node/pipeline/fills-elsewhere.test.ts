@@ -33,6 +33,37 @@ elsewhereTest('what another thread has stored answers all who have waited for it
   assert.equal(world.calls.length, 0);
 });
 
+elsewhereTest(
+  'what another thread stores between the look-up and the claim is not asked for again',
+  (world, elsewhere) => {
+    const other = new World();
+    other.store('hello');
+    const [entry] = other.cache.find(KEY);
+    assert.ok(entry);
+    elsewhere.before = () => world.cache.put(entry);
+    const client = world.request();
+    assert.deepEqual([client.text, client.cache, world.calls.length], ['hello', 'hit; ttl=60', 0]);
+    assert.deepEqual(elsewhere.released, [false]);
+  },
+);
+
+elsewhereTest('what another thread validates meanwhile is not asked about again', (world, elsewhere) => {
+  world.store('hello', FRESH);
+  const [entry] = world.cache.find(KEY);
+  assert.ok(entry);
+  world.clock.advance(61_000);
+  const now = world.clock.now();
+  elsewhere.before = () =>
+    world.cache.put({ ...entry, head: { ...entry.head, requestedAt: now, receivedAt: now, dateMs: now } });
+  assert.deepEqual([world.request().cache, world.calls.length], ['hit; ttl=60', 1]);
+  // What is stored and has to be asked about is asked about, and not looked up for ever.
+  world.clock.advance(61_000);
+  elsewhere.before = () => undefined;
+  world.request();
+  assert.equal(world.calls.length, 2);
+  world.calls[1]?.answer(200, 'new', FRESH);
+});
+
 elsewhereTest('what nobody may store is asked for by each', (world, elsewhere) => {
   const clients = waiting(world, elsewhere);
   elsewhere.free(true);
