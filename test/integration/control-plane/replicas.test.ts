@@ -320,6 +320,7 @@ test('while etcd is down edges keep their streams and changes are refused; then 
   const seen: string[] = [];
   const watch = new HealthClient(t, plane.adminPort).watch('').on('data', (name) => seen.push(name));
   t.after(() => watch.on('error', () => undefined).cancel());
+  await until('watchers to hear how it is', () => seen.at(-1) === 'SERVING');
   await etcd.kill();
   await until('the loss to be known', async () => (await ready()) === 503);
   await until('watchers to hear', () => seen.at(-1) === 'NOT_SERVING');
