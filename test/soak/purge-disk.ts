@@ -9,13 +9,13 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
-import { makeHead } from '../../edge-node/decide/cache/entry.ts';
-import { decideStore } from '../../edge-node/decide/cache/storable.ts';
 import { openDiskTier } from '../../edge-node/io/disk/open.ts';
 import { allocateSharedBarrier, SharedBarrier } from '../../edge-node/io/shared/shared-barrier.ts';
 import { systemClock } from '../../infra/runtime/clock.ts';
 import { silentLog } from '../../infra/runtime/log.ts';
 import type { DiskReaderSetup } from './purge-disk-reader.ts';
+import { quantiles } from './quantiles.ts';
+import { headOf, named } from './responses.ts';
 
 const OBJECTS = Number(process.argv[2] ?? 100_000);
 /** One in so many has no tag, so that something is left of every segment. */
@@ -27,26 +27,6 @@ const UNIT_US = 5;
 const BODY_BYTES = Number(process.argv[3] ?? 2048);
 /** What main thread and janitor fill, and what is left. */
 const IN_USE = 4;
-
-function headOf(...fields: string[]) {
-  const now = Date.now();
-  const at = { requestedAt: now, receivedAt: now };
-  const policy = { enabled: true, defaultTtlMs: 0 };
-  const decision = decideStore({
-    method: 'GET',
-    requestFields: [],
-    status: 200,
-    responseFields: fields,
-    policy,
-    ...at,
-  });
-  if (decision.kind === 'skip') throw new Error(decision.reason);
-  return makeHead({ status: 200, fields, requestFields: [], barrier: 0, ...at, ...decision });
-}
-
-const named = (target: string) => {
-  return { key: `http://example.com${target}`, host: 'example.com', purgeTarget: `example.com${target}` };
-};
 
 const folder = mkdtempSync(path.join(tmpdir(), 'meridian-purge-'));
 try {
@@ -136,21 +116,10 @@ async function main(): Promise<void> {
       `${store.stats().swept} swept, ${store.stats().moved} moved`,
   );
   console.log(`reads of what is kept that found nothing, or something else: ${Atomics.load(flags, 1)}`);
-  console.table(PHASES.map((name, phase) => ({ 'reads, microseconds': name, ...quantiles(counts, phase) })));
+  const tally = (phase: number) => new Float64Array(counts, phase * UNITS * 8, UNITS);
+  console.table(
+    PHASES.map((name, phase) => ({ 'reads, microseconds': name, ...quantiles(tally(phase), UNIT_US * 1000) })),
+  );
   if (raisedMs > 5 || freeMs > 10_000 || Atomics.load(flags, 1) > 0) process.exitCode = 1;
   await tier.close();
-}
-
-function quantiles(counts: SharedArrayBuffer, phase: number): Record<string, number> {
-  const tally = new Float64Array(counts, phase * UNITS * 8, UNITS);
-  const total = tally.reduce((sum, count) => sum + count, 0);
-  const at = (share: number) => {
-    let seen = 0;
-    const unit = tally.findIndex((count) => {
-      seen += count;
-      return seen >= share * total;
-    });
-    return (unit + 1) * UNIT_US;
-  };
-  return { reads: total, p50: at(0.5), p99: at(0.99), 'p99.9': at(0.999) };
 }

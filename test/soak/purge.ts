@@ -5,8 +5,6 @@
 import { once } from 'node:events';
 import { setTimeout as wait } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
-import { makeHead } from '../../edge-node/decide/cache/entry.ts';
-import { decideStore } from '../../edge-node/decide/cache/storable.ts';
 import { allocateSharedStore } from '../../edge-node/io/shared/handles.ts';
 import { allocateSharedBarrier, SharedBarrier } from '../../edge-node/io/shared/shared-barrier.ts';
 import { SharedStore } from '../../edge-node/io/shared/shared-store.ts';
@@ -15,6 +13,7 @@ import { systemClock } from '../../infra/runtime/clock.ts';
 import { compute } from './compute.ts';
 import type { ReaderSetup } from './purge-reader.ts';
 import { quantiles } from './quantiles.ts';
+import { headOf, named } from './responses.ts';
 
 const OBJECTS = Number(process.argv[2] ?? 100_000);
 const HOT = 500;
@@ -26,26 +25,6 @@ const UNIT_NS = 10;
 const STEP = 800;
 const BODY = Buffer.alloc(1024, 'x');
 const KEY = { k0: 1, k1: 2 };
-
-function headOf(...fields: string[]) {
-  const now = Date.now();
-  const at = { requestedAt: now, receivedAt: now };
-  const policy = { enabled: true, defaultTtlMs: 0 };
-  const decision = decideStore({
-    method: 'GET',
-    requestFields: [],
-    status: 200,
-    responseFields: fields,
-    policy,
-    ...at,
-  });
-  if (decision.kind === 'skip') throw new Error(decision.reason);
-  return makeHead({ status: 200, fields, requestFields: [], barrier: 0, ...at, ...decision });
-}
-
-const named = (target: string) => {
-  return { key: `http://example.com${target}`, host: 'example.com', purgeTarget: `example.com${target}` };
-};
 
 const handles = allocateSharedStore({ maxBytes: 2048 * (OBJECTS + HOT), maxObjects: OBJECTS + HOT }, 2, KEY);
 const barriers = allocateSharedBarrier(KEY);

@@ -11,5 +11,5 @@ export function quantiles(tally: Float64Array, unitNs: number): Record<string, n
     });
     return ((unit + 1) * unitNs) / 1000;
   };
-  return { hits: total, p50: at(0.5), p99: at(0.99), 'p99.9': at(0.999), 'p99.99': at(0.9999) };
+  return { count: total, p50: at(0.5), p99: at(0.99), 'p99.9': at(0.999), 'p99.99': at(0.9999) };
 }

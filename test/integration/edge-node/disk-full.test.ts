@@ -10,6 +10,7 @@ import { type Edge, startEdge } from '../../../edge-node/main.ts';
 import { systemClock } from '../../../infra/runtime/clock.ts';
 import { silentLog } from '../../../infra/runtime/log.ts';
 import { seededRandom } from '../../../infra/runtime/random.ts';
+import { diskMetric } from '../../support/disk-edge.ts';
 import { startOrigin } from '../../support/edge.ts';
 import { RawClient, request } from '../../support/raw-client.ts';
 import { poolOf, snapshotOf } from '../../support/snapshots.ts';
@@ -39,11 +40,6 @@ function smallDisk(t: TestContext, edges: readonly Edge[]): string | undefined {
     return undefined;
   }
   return folder;
-}
-
-async function metric(edge: Edge, name: string): Promise<number> {
-  const text = await (await fetch(`http://127.0.0.1:${edge.adminPort}/metrics`)).text();
-  return Number(new RegExp(`^meridian_disk_cache_${name} (\\d+)$`, 'm').exec(text)?.[1]);
 }
 
 async function get(client: RawClient, target: string): Promise<string> {
@@ -78,20 +74,20 @@ test('a full disk turns the tier off, and every answer is right; the next start 
     return edge;
   };
   const edge = await start();
-  assert.equal(await metric(edge, 'up'), 1);
+  assert.equal(await diskMetric(edge, 'up'), 1);
   const client = await RawClient.connect(edge.port);
   for (let i = 0; i < OBJECTS; i += 1) await get(client, `/${i}`);
-  await until('the tier is off', async () => (await metric(edge, 'up')) === 0);
+  await until('the tier is off', async () => (await diskMetric(edge, 'up')) === 0);
   for (let i = 0; i < OBJECTS; i += 1) assert.match(await get(client, `/${i}`), /; hit/);
-  assert.equal(await metric(edge, 'objects'), 0);
+  assert.equal(await diskMetric(edge, 'objects'), 0);
   client.destroy();
   await edge.stop();
 
   assert.ok(!readdirSync(folder).includes('format'));
   const again = await start();
-  assert.deepEqual([await metric(again, 'up'), await metric(again, 'objects')], [1, 0]);
+  assert.deepEqual([await diskMetric(again, 'up'), await diskMetric(again, 'objects')], [1, 0]);
   const next = await RawClient.connect(again.port);
   await get(next, '/anew');
-  await until('there is room again', async () => (await metric(again, 'objects')) === 1);
+  await until('there is room again', async () => (await diskMetric(again, 'objects')) === 1);
   next.destroy();
 });
